@@ -1,0 +1,34 @@
+//! What a cluster knows of itself: written once by `cluster up`, read by every process.
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+/// State key of the [`ClusterRecord`].
+pub const CLUSTER_KEY: &str = "cluster.json";
+/// State key of the cluster's certificate authority with its key.
+pub const AUTHORITY_KEY: &str = "private/authority.json";
+/// State key of the [`ApiKeyRecord`] made with the cluster.
+pub const DEFAULT_API_KEY_KEY: &str = "private/api-keys/default.json";
+/// Id of that key in `keys.json`.
+pub const DEFAULT_API_KEY_ID: &str = "default";
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClusterRecord {
+    pub name: String,
+    /// `local` or `aws`.
+    pub provider: String,
+    /// Where clients of APIs go: `https://host:port`.
+    pub api_endpoint: String,
+    /// Where the CLI goes: `https://host:port`.
+    pub operator_endpoint: String,
+    /// DNS names and IP addresses in the servers' certificates.
+    pub host_names: Vec<String>,
+    #[serde(with = "time::serde::rfc3339")]
+    pub created_at: OffsetDateTime,
+}
+
+/// An API key's value. Secret: only under `private/`.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct ApiKeyRecord {
+    pub value: String,
+}

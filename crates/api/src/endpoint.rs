@@ -1,0 +1,108 @@
+//! The operator's route table. The server builds its router from it and the tests walk it, so a route cannot exist
+//! without a handler, an access class and a row in the refusal test.
+
+use http::Method;
+
+/// Who may call a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Anybody who reaches the port. Says nothing about the cluster.
+    Public,
+    /// Callers with the role `read` or more.
+    Read,
+    /// Callers with the role `deploy` or more.
+    Deploy,
+    /// Callers with the role `admin`.
+    Admin,
+}
+
+macro_rules! endpoints {
+    ($($(#[doc = $doc:literal])+ $name:ident => $method:ident $path:literal, $access:ident;)+) => {
+        /// Every route of the operator.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Endpoint {
+            $($(#[doc = $doc])+ $name,)+
+        }
+
+        impl Endpoint {
+            pub const ALL: &[Self] = &[$(Self::$name),+];
+
+            pub fn method(self) -> Method {
+                match self { $(Self::$name => Method::$method),+ }
+            }
+
+            /// The path, with parameters as `{name}`.
+            pub fn path(self) -> &'static str {
+                match self { $(Self::$name => $path),+ }
+            }
+
+            pub fn access(self) -> Access {
+                match self { $(Self::$name => Access::$access),+ }
+            }
+
+            /// One line for people.
+            pub fn summary(self) -> &'static str {
+                match self { $(Self::$name => concat!($($doc),+).trim_ascii()),+ }
+            }
+        }
+    };
+}
+
+endpoints! {
+    /// Whether the operator answers at all.
+    Health => GET "/healthz", Public;
+    /// The cluster: name, provider, versions, addresses.
+    Info => GET "/v1/info", Read;
+    /// Whether a bundle has been uploaded: 204 or 404.
+    HasBundle => HEAD "/v1/bundles/{sha256}", Deploy;
+    /// Uploads a bundle; its SHA-256 must be the one in the path.
+    PutBundle => PUT "/v1/bundles/{sha256}", Deploy;
+    /// Creates or updates APIs from an uploaded bundle.
+    Deploy => POST "/v1/deploy", Deploy;
+    /// All APIs.
+    ListApis => GET "/v1/apis", Read;
+    /// One API with its replicas.
+    GetApi => GET "/v1/apis/{name}", Read;
+    /// Deletes an API.
+    DeleteApi => DELETE "/v1/apis/{name}", Deploy;
+    /// Log lines of an API, as JSON lines; with `follow=true` until the caller hangs up.
+    Logs => GET "/v1/apis/{name}/logs", Read;
+    /// The value of the cluster's API key.
+    GetApiKey => GET "/v1/api-key", Admin;
+}
+
+impl Endpoint {
+    /// The path with its parameters filled in, each percent-encoded.
+    pub fn path_with(self, parameters: &[&str]) -> String {
+        let mut parameters = parameters.iter();
+        let filled = self.path().split('/').map(|segment| {
+            if segment.starts_with('{') {
+                let value = parameters.next().copied().unwrap_or_default();
+                percent_encoding::utf8_percent_encode(value, percent_encoding::NON_ALPHANUMERIC).to_string()
+            } else {
+                segment.to_owned()
+            }
+        });
+        filled.collect::<Vec<_>>().join("/")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_cannot_leave_their_segment() {
+        assert_eq!(Endpoint::GetApi.path_with(&["iris"]), "/v1/apis/iris");
+        assert_eq!(Endpoint::Logs.path_with(&["../info?x"]), "/v1/apis/%2E%2E%2Finfo%3Fx/logs");
+    }
+
+    #[test]
+    fn no_two_routes_are_the_same() {
+        for (position, left) in Endpoint::ALL.iter().enumerate() {
+            for right in &Endpoint::ALL[position + 1..] {
+                assert!((left.method(), left.path()) != (right.method(), right.path()), "{left:?} and {right:?}");
+            }
+        }
+    }
+}

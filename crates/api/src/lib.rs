@@ -1,0 +1,12 @@
+//! The contracts between the processes: the operator's HTTP API, and the documents that operator, gateway and replica
+//! hand to one another. Shapes only; nobody's behaviour lives here.
+
+pub mod client;
+pub mod cluster;
+pub mod endpoint;
+pub mod replica;
+pub mod routes;
+pub mod wire;
+
+pub use client::{Authenticate, Client, ClientError};
+pub use endpoint::{Access, Endpoint};

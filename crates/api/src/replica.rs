@@ -1,0 +1,85 @@
+//! What an engine tells a replica to be, and what a replica says of itself.
+
+use std::{
+    fs, io,
+    io::Write as _,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize};
+use transport::Address;
+
+/// Everything one replica process needs to know. An engine writes it to a file and names that file on the command line
+/// (`cortex replica --spec FILE`).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ReplicaSpec {
+    pub api: String,
+    /// The workload this replica is a copy of: hash of everything whose change needs new replicas.
+    pub version: String,
+    /// Unique among all replicas that ever ran.
+    pub replica: String,
+    pub predictor: spec::realtime::Predictor,
+    /// The unpacked bundle, read-only.
+    pub project: PathBuf,
+    /// Where requests arrive.
+    pub listen: Address,
+    /// Where this replica keeps its [`ReplicaStatus`]; `<status_file>.lock` is locked for as long as it lives.
+    pub status_file: PathBuf,
+    /// Shared by all replicas of this machine: virtual environments, the ONNX Runtime library.
+    pub cache: PathBuf,
+    /// Interpreter that makes virtual environments and fetches ONNX Runtime; a bare name is looked up in `PATH`.
+    pub python: PathBuf,
+    /// The ONNX Runtime library to load instead of the pinned one.
+    pub onnxruntime: Option<PathBuf>,
+    /// How long a draining replica waits for its last requests.
+    pub drain_timeout: Duration,
+}
+
+/// A replica's own account of itself, rewritten atomically at every change of phase.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplicaStatus {
+    pub pid: u32,
+    pub phase: Phase,
+    /// One line for people: what it is doing, or why it failed and what to do about it.
+    pub message: String,
+}
+
+/// The life of a replica: `Starting -> Ready -> Draining`, or `-> Failed` from either of the first two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    /// Installing requirements, loading the model, warming up.
+    Starting,
+    /// Its socket is bound and its predictor answers.
+    Ready,
+    /// Still answers whatever reaches it, but wants to be taken out of the routes.
+    Draining,
+    /// It ends, and starting it again without a change will most likely end the same way.
+    Failed,
+}
+
+impl ReplicaStatus {
+    /// Reads a status file; `None` if the replica has not written one yet.
+    pub fn read(path: &Path) -> io::Result<Option<Self>> {
+        match fs::read(path) {
+            Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(io::Error::from),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Replaces the file in one step, so that a reader sees the old status or the new one and never half of either.
+    pub fn write(&self, path: &Path) -> io::Result<()> {
+        let staged = path.with_extension("new");
+        let mut file = fs::File::create(&staged)?;
+        file.write_all(&serde_json::to_vec(self)?)?;
+        drop(file);
+        fs::rename(&staged, path)
+    }
+
+    /// Where the lock lies that a living replica holds.
+    pub fn lock_path(status_file: &Path) -> PathBuf {
+        status_file.with_extension("lock")
+    }
+}

@@ -1,0 +1,91 @@
+//! The last good snapshot on disk, for a gateway that starts while the store cannot be read.
+//!
+//! The file holds hashes of keys and addresses of replicas; only the present user can read it. It is replaced in one
+//! step and synced first, so that after a crash there is the old one or the new one.
+
+use std::{
+    fs::{self, DirBuilder, OpenOptions},
+    io::{self, Write as _},
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    path::{Path, PathBuf},
+};
+
+use api::routes::{Keys, Routes};
+use serde::{Deserialize, Serialize};
+
+const FILE: &str = "snapshot.json";
+
+/// The content of the two documents that make a snapshot.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Documents {
+    pub(crate) routes: Routes,
+    pub(crate) keys: Keys,
+}
+
+/// `None` if nothing was ever kept.
+pub(crate) async fn load(directory: &Path) -> io::Result<Option<Documents>> {
+    let file = directory.join(FILE);
+    blocking(move || match fs::read(&file) {
+        Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(io::Error::from),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    })
+    .await
+}
+
+pub(crate) async fn store(directory: &Path, documents: &Documents) -> io::Result<()> {
+    let (directory, bytes) = (directory.to_owned(), serde_json::to_vec(documents)?);
+    blocking(move || write(&directory, &bytes)).await
+}
+
+fn write(directory: &Path, bytes: &[u8]) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    let (staged, file): (PathBuf, PathBuf) = (directory.join("snapshot.new"), directory.join(FILE));
+    // What a crash left behind may have other permissions, and those of an existing file stay as they are.
+    match fs::remove_file(&staged) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut new = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&staged)?;
+    new.write_all(bytes)?;
+    new.sync_all()?;
+    fs::rename(staged, file)
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use api::routes::KeyHash;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_was_stored_is_loaded_and_private() {
+        let directory = tempfile::tempdir().unwrap();
+        let inner = directory.path().join("gateway");
+        assert_eq!(load(&inner).await.unwrap(), None);
+        let mut documents = Documents::default();
+        for id in ["old", "new"] {
+            documents.keys.keys.push(KeyHash { id: id.to_owned(), sha256: "00".repeat(32) });
+            store(&inner, &documents).await.unwrap();
+            assert_eq!(load(&inner).await.unwrap().as_ref(), Some(&documents));
+        }
+        assert_eq!(fs::metadata(inner.join(FILE)).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::metadata(&inner).unwrap().permissions().mode() & 0o777, 0o700);
+    }
+
+    #[tokio::test]
+    async fn what_a_crash_left_is_no_obstacle_and_rubbish_is_an_error() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("snapshot.new"), "half").unwrap();
+        store(directory.path(), &Documents::default()).await.unwrap();
+        assert!(load(directory.path()).await.unwrap().is_some());
+        fs::write(directory.path().join(FILE), "{").unwrap();
+        assert!(load(directory.path()).await.is_err());
+    }
+}

@@ -1,0 +1,127 @@
+//! The data plane: takes requests from clients and brings each to a replica of the API it is for.
+//!
+//! A request passes these phases, one module each, in this order (TLS is `transport`'s):
+//!
+//! | phase | decides | refuses with |
+//! | --- | --- | --- |
+//! | [`identify`](phase::identify) | the request's id and the client's address | |
+//! | [`authenticate`](phase::authenticate) | whether it carries a key of this cluster | 401 |
+//! | [`route`](phase::route) | which API it is for, and what of the path is the API's | 400, 404, 405 |
+//! | [`choose`](phase::choose) | which replica gets it | 503 |
+//! | [`forward`](phase::forward) | bodies through, both ways; whether to try again | 408, 502, 503, 504 |
+//! | [`record`](phase::record) | one log event and the counters | |
+//!
+//! A phase fails with an [`error::Error`], which knows who caused it and whether the request may be sent again;
+//! [`respond`] alone turns errors into responses.
+//!
+//! What is served comes from two documents in the State store, as an immutable [`snapshot::Snapshot`] that
+//! [`follow`] replaces when they change. No request waits for the store: when it is gone, or the operator is, the last
+//! snapshot goes on being served, and it outlives the process in a file ([`cache`]).
+
+mod cache;
+mod error;
+mod follow;
+mod headers;
+mod phase;
+mod pipeline;
+mod respond;
+mod snapshot;
+mod upstream;
+
+use std::{future::Future, path::PathBuf, sync::Arc, time::Duration};
+
+use state::State;
+use tokio::{sync::watch, task::JoinHandle};
+use transport::Server;
+
+pub use phase::record::{Counters, Counts};
+
+use pipeline::Pipeline;
+use snapshot::Table;
+
+/// How long the gateway waits for whom.
+#[derive(Debug, Clone, Copy)]
+pub struct Timeouts {
+    /// For a replica to take a connection.
+    pub connect: Duration,
+    /// For the headers of a response, since the last byte of the request: 504 if the replica is late, 408 if it is the
+    /// client that stopped sending. Bodies have no limit: a stream may be quiet for as long as it likes.
+    pub response: Duration,
+    /// For the first reading of the State store; after that the gateway begins with the snapshot on disk.
+    pub start: Duration,
+    /// For one reading of the State store.
+    pub store: Duration,
+    /// The store is read again after this even if nothing seems to have changed.
+    pub recheck: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(2),
+            response: Duration::from_secs(60),
+            start: Duration::from_secs(5),
+            store: Duration::from_secs(10),
+            recheck: Duration::from_secs(30),
+        }
+    }
+}
+
+/// What a gateway needs.
+#[derive(Clone)]
+pub struct Options {
+    /// Where `routes.json` and `keys.json` are.
+    pub state: Arc<dyn State>,
+    /// A directory for the last snapshot, of this gateway alone; made if need be.
+    pub cache: PathBuf,
+    pub timeouts: Timeouts,
+}
+
+impl Options {
+    /// With the usual timeouts.
+    pub fn new(state: Arc<dyn State>, cache: impl Into<PathBuf>) -> Self {
+        Self { state, cache: cache.into(), timeouts: Timeouts::default() }
+    }
+}
+
+/// A gateway that has its routes and follows their changes.
+pub struct Gateway {
+    pipeline: Arc<Pipeline>,
+    follower: JoinHandle<()>,
+}
+
+impl Gateway {
+    /// Gets the routes and keys from the store or, if it does not answer, from disk. Never fails: with neither, the
+    /// gateway answers 503 until the store can be read. Must be called in a tokio runtime.
+    pub async fn start(options: Options) -> Self {
+        let Options { state, cache, timeouts } = options;
+        let table = Arc::new(Table::default());
+        let (ready, mut first) = watch::channel(false);
+        let follower = follow::Follower::new(state, cache, Arc::clone(&table), timeouts);
+        let follower = tokio::spawn(follower.run(ready));
+        // A timeout here is no news: the follower reports what is wrong with the store.
+        let _ = tokio::time::timeout(timeouts.start, first.wait_for(|tried| *tried)).await;
+        Self { pipeline: Arc::new(Pipeline::new(table, timeouts)), follower }
+    }
+
+    /// What has been counted since the start; goes on counting while the gateway serves.
+    pub fn counters(&self) -> Arc<Counters> {
+        self.pipeline.counters()
+    }
+
+    /// Serves until `stop`, then finishes the requests it has begun, within the server's drain limit.
+    pub async fn serve(self, server: Server, stop: impl Future<Output = ()>) {
+        let (pipeline, encrypted) = (Arc::clone(&self.pipeline), server.tls.is_some());
+        let handler = move |request, peer| {
+            let pipeline = Arc::clone(&pipeline);
+            async move { pipeline.handle(request, peer, encrypted).await }
+        };
+        server.run(handler, stop).await;
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        self.follower.abort();
+    }
+}

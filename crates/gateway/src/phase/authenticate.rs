@@ -1,0 +1,149 @@
+//! Phase 2: does the request carry a key of this cluster? Comes before routing, so that a stranger cannot find out
+//! which APIs there are.
+//!
+//! A key may be in any of three places, and one good key is enough: a client may send `Authorization` for the user's own
+//! server behind the API and our key in `x-api-key`. Whatever carries the accepted key, or has the form of any key of
+//! ours, is removed, so that no predictor ever sees one.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use http::{
+    HeaderMap, HeaderName, HeaderValue,
+    header::AUTHORIZATION,
+};
+use identity::{KeyKind, Secret, sha256_hex};
+use subtle::{Choice, ConstantTimeEq as _};
+
+use crate::error::Error;
+
+const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+
+/// Hashes of the keys that are accepted.
+#[derive(Debug, Default)]
+pub(crate) struct KeySet(Vec<String>);
+
+impl KeySet {
+    pub(crate) fn new(keys: &api::routes::Keys) -> Self {
+        Self(keys.keys.iter().map(|key| key.sha256.to_ascii_lowercase()).collect())
+    }
+
+    /// Compares with every key to the end: the time tells neither which key it was nor where another differs.
+    fn accepts(&self, presented: &Secret) -> bool {
+        let hash = sha256_hex(presented.expose());
+        let any = self.0.iter().fold(Choice::from(0), |any, key| any | hash.as_bytes().ct_eq(key.as_bytes()));
+        any.into()
+    }
+}
+
+/// Lets the request pass if it has a key, and takes the key out of its headers.
+pub(crate) fn authenticate(headers: &mut HeaderMap, keys: &KeySet) -> Result<(), Error> {
+    let own = headers.get(API_KEY).and_then(|value| Some(Secret::new(value.to_str().ok()?.trim())));
+    let standard = headers.get(AUTHORIZATION).and_then(credential);
+    // Both are compared whatever the first comparison says.
+    let own_is_good = own.as_ref().is_some_and(|key| keys.accepts(key));
+    let standard_is_good = standard.as_ref().is_some_and(|key| keys.accepts(key));
+    if own.is_none() && standard.is_none() {
+        return Err(Error::NoKey);
+    }
+    if !own_is_good && !standard_is_good {
+        return Err(Error::WrongKey);
+    }
+    headers.remove(API_KEY);
+    if standard_is_good || standard.is_some_and(|key| KeyKind::Api.is_well_formed(key.expose())) {
+        headers.remove(AUTHORIZATION);
+    }
+    Ok(())
+}
+
+/// What may be a key in `Authorization`: a Bearer token (RFC 6750), or the password of Basic (RFC 7617), where the user
+/// name does not matter.
+fn credential(value: &HeaderValue) -> Option<Secret> {
+    let (scheme, rest) = value.to_str().ok()?.split_once(' ')?;
+    let rest = rest.trim();
+    if scheme.eq_ignore_ascii_case("bearer") {
+        return Some(Secret::new(rest));
+    }
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let pair = Secret::new(String::from_utf8(STANDARD.decode(rest).ok()?).ok()?);
+    let (_, password) = pair.expose().split_once(':')?;
+    Some(Secret::new(password))
+}
+
+#[cfg(test)]
+mod tests {
+    use api::routes::{KeyHash, Keys};
+
+    use super::*;
+
+    fn key(seed: u8) -> String {
+        KeyKind::Api.key([seed; 32]).expose().to_owned()
+    }
+
+    fn keys(seeds: &[u8]) -> KeySet {
+        let hash = |seed: &u8| KeyHash { id: seed.to_string(), sha256: sha256_hex(&key(*seed)) };
+        KeySet::new(&Keys { keys: seeds.iter().map(hash).collect() })
+    }
+
+    fn basic(user: &str, password: &str) -> String {
+        format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))
+    }
+
+    /// The names of the headers that are left, or the error.
+    fn attempt(fields: &[(&str, &str)], keys: &KeySet) -> Result<Vec<String>, &'static str> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in fields {
+            headers.append(name.parse::<HeaderName>().unwrap(), value.parse().unwrap());
+        }
+        match authenticate(&mut headers, keys) {
+            Ok(()) => Ok(headers.keys().map(ToString::to_string).collect()),
+            Err(Error::NoKey) => Err("none"),
+            Err(Error::WrongKey) => Err("wrong"),
+            Err(other) => panic!("{other}"),
+        }
+    }
+
+    #[test]
+    fn every_place_for_a_key_works_and_loses_it() {
+        let keys = keys(&[1, 2]);
+        for good in [key(1), key(2)] {
+            for (name, value) in [
+                ("authorization", format!("Bearer {good}")),
+                ("authorization", format!("bearer  {good}")),
+                ("authorization", basic("", &good)),
+                ("authorization", basic("anybody", &good)),
+                ("x-api-key", good.clone()),
+            ] {
+                assert_eq!(attempt(&[(name, &value)], &keys), Ok(Vec::new()), "{name}: {value}");
+            }
+        }
+    }
+
+    #[test]
+    fn any_other_key_in_any_place_is_refused() {
+        let keys = keys(&[1]);
+        let (good, other) = (key(1), key(9));
+        for bad in [other.as_str(), "", "x", &good[1..], &good.to_lowercase(), "ü"] {
+            let bearer = format!("Bearer {bad}");
+            assert_eq!(attempt(&[("authorization", &basic("user", bad))], &keys), Err("wrong"), "{bad}");
+            if bad.is_ascii() {
+                assert!(attempt(&[("authorization", &bearer)], &keys).is_err(), "{bad}");
+                assert_eq!(attempt(&[("x-api-key", bad)], &keys), Err("wrong"), "{bad}");
+            }
+        }
+        for nothing in ["Bearer", "Digest x", "Basic !!!", "Basic", &basic("", &good).replace("Basic ", "")] {
+            assert_eq!(attempt(&[("authorization", nothing)], &keys), Err("none"), "{nothing}");
+        }
+        assert_eq!(attempt(&[], &keys), Err("none"));
+        assert_eq!(attempt(&[("x-api-key", &good)], &KeySet::default()), Err("wrong"));
+    }
+
+    #[test]
+    fn the_users_own_authorization_passes_and_a_key_of_ours_never() {
+        let keys = keys(&[1]);
+        let (good, old) = (key(1), format!("Bearer {}", key(7)));
+        assert_eq!(attempt(&[("x-api-key", &good), ("authorization", "Bearer theirs")], &keys).unwrap(), ["authorization"]);
+        assert!(attempt(&[("x-api-key", &good), ("authorization", &old)], &keys).unwrap().is_empty());
+        assert!(attempt(&[("x-api-key", "wrong"), ("authorization", &basic("", &good))], &keys).unwrap().is_empty());
+    }
+}

@@ -1,0 +1,172 @@
+//! Phase 5: the request goes to a replica, the response comes back, both as streams.
+//!
+//! **When a request is sent again.** If no connection came about, or hyper gives the request back unwritten, no replica
+//! has seen it and another may have it, whatever the method. If the connection broke later and before the response's
+//! head, a replica may have worked on the request: then only an idempotent one (RFC 9110, 9.2.2) without a body is
+//! repeated, and only twice, since it may be the request that kills replicas. A replica that does not answer in time is
+//! slow rather than gone; asking another would double the load.
+
+use std::{error::Error as StdError, pin::pin, sync::Arc, time::Instant};
+
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
+use hyper::body::Incoming;
+use tokio::time::sleep_until;
+
+use super::{choose::choose, record::Record};
+use crate::{
+    Timeouts,
+    error::{Error, Retry},
+    snapshot::{Api, Table},
+    upstream::{Connection, InFlight, Progress, ReplyBody, RequestBody, Unsent},
+};
+
+/// Replicas, or connections, that one request is tried on.
+const ATTEMPTS: usize = 5;
+/// How often a request that a replica may have begun is sent again.
+const REPEATS: usize = 2;
+
+/// The request that failed goes with its error: whole if it was not sent.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) error: Error,
+    pub(crate) unsent: Option<RequestBody>,
+}
+
+/// One attempt that failed.
+struct Lost {
+    error: Error,
+    unsent: Option<Box<Request<RequestBody>>>,
+    /// The connection had served before: it says nothing of the replica as it is now.
+    reused: bool,
+}
+
+/// Brings the request to a replica of the API and returns its response, whose body is still to come.
+pub(crate) async fn forward(
+    table: &Table,
+    timeouts: &Timeouts,
+    mut api: Arc<Api>,
+    mut request: Request<RequestBody>,
+    record: &mut Record,
+) -> Result<Response<ReplyBody>, Failure> {
+    let progress = Arc::clone(request.body().progress());
+    let mut repeat = Repeat::of(&request);
+    let mut tried = Vec::new();
+    let mut failed = Error::NotReady;
+    for _ in 0..ATTEMPTS {
+        let Some(chosen) = choose(&api, &tried, Instant::now(), rand::random()) else { break };
+        record.chose(chosen.upstream());
+        let Lost { error, unsent, reused } = match attempt(&chosen, request, timeouts, &progress).await {
+            Ok((response, connection)) => return Ok(ReplyBody::wrap(response, connection, chosen, progress)),
+            Err(lost) => lost,
+        };
+        tracing::debug!(replica = chosen.upstream().id, error = &error as &dyn StdError, "an attempt failed");
+        match (error.retry(), unsent, &mut repeat) {
+            (Retry::Always, Some(unsent), _) => request = *unsent,
+            (Retry::Idempotent, _, Some(repeat)) if repeat.left > 0 => request = repeat.request(&progress),
+            (_, unsent, _) => return Err(Failure { error, unsent: unsent.map(|request| request.into_body()) }),
+        }
+        failed = error;
+        if reused {
+            chosen.upstream().forget_idle();
+        } else {
+            tried.push(Arc::clone(chosen.upstream()));
+        }
+        // The routes may have changed since, and the lost replica may be the reason.
+        api = table.current().and_then(|snapshot| snapshot.api(&api.name)).unwrap_or(api);
+    }
+    Err(Failure { error: failed, unsent: Some(request.into_body()) })
+}
+
+/// Tries one replica: an idle connection if there is one, and a new one if that is dead or there is none.
+async fn attempt(
+    chosen: &InFlight,
+    mut request: Request<RequestBody>,
+    timeouts: &Timeouts,
+    progress: &Progress,
+) -> Result<(Response<Incoming>, Connection), Lost> {
+    let upstream = chosen.upstream();
+    if let Some(connection) = upstream.idle().await {
+        match exchange(connection, request, timeouts, progress, true).await {
+            Err(Lost { unsent: Some(unsent), .. }) => {
+                upstream.forget_idle();
+                request = *unsent;
+            }
+            outcome => return outcome,
+        }
+    }
+    match upstream.connect(timeouts.connect).await {
+        Ok(connection) => exchange(connection, request, timeouts, progress, false).await,
+        Err(error) => {
+            Err(Lost { error: Error::Unreachable(error.into()), unsent: Some(Box::new(request)), reused: false })
+        }
+    }
+}
+
+/// One request on one connection, until the head of the response is there or late.
+async fn exchange(
+    connection: Connection,
+    request: Request<RequestBody>,
+    timeouts: &Timeouts,
+    progress: &Progress,
+    reused: bool,
+) -> Result<(Response<Incoming>, Connection), Lost> {
+    let lost = |error, unsent| Err(Lost { error, unsent, reused });
+    let limit = timeouts.response;
+    let begun = Instant::now();
+    let mut reply = pin!(connection.send(request));
+    loop {
+        let deadline = begun.max(progress.last()) + limit;
+        let outcome = tokio::select! {
+            biased;
+            outcome = &mut reply => outcome,
+            () = sleep_until(deadline.into()) => {
+                if progress.last() + limit > deadline {
+                    continue;
+                }
+                let error = if progress.is_waiting() { Error::BodyStalled(limit) } else { Error::Deadline(limit) };
+                return lost(error, None);
+            }
+        };
+        return match outcome {
+            // Nobody asked for another protocol.
+            Ok((response, _)) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+                lost(Error::BadReply("101 without an Upgrade".into()), None)
+            }
+            Ok(done) => Ok(done),
+            Err(Unsent { error, request: Some(unsent) }) => lost(Error::Unreachable(error.into()), Some(unsent)),
+            Err(_) if progress.is_broken() => lost(Error::BodyBroken, None),
+            Err(Unsent { error, .. }) if error.is_parse() => lost(Error::BadReply(error.into()), None),
+            Err(Unsent { error, .. }) => lost(Error::ReplicaLost(error.into()), None),
+        };
+    }
+}
+
+/// What is needed to send an idempotent request without a body again.
+struct Repeat {
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    left: usize,
+}
+
+impl Repeat {
+    fn of(request: &Request<RequestBody>) -> Option<Self> {
+        let idempotent =
+            matches!(*request.method(), Method::GET | Method::HEAD | Method::PUT | Method::DELETE | Method::OPTIONS);
+        (idempotent && request.body().progress().is_complete()).then(|| Self {
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            headers: request.headers().clone(),
+            left: REPEATS,
+        })
+    }
+
+    fn request(&mut self, progress: &Arc<Progress>) -> Request<RequestBody> {
+        self.left -= 1;
+        let mut request = Request::new(RequestBody::empty(progress));
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = self.uri.clone();
+        *request.headers_mut() = self.headers.clone();
+        request
+    }
+}

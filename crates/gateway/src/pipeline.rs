@@ -1,0 +1,100 @@
+//! The phases in their order, for one request.
+
+use std::sync::Arc;
+
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use serde_json::json;
+use transport::Peer;
+
+use crate::{
+    Timeouts,
+    error::Error,
+    headers,
+    phase::{
+        authenticate::authenticate,
+        forward::{Failure, forward},
+        identify::identify,
+        record::{Counters, Record},
+        route::route,
+    },
+    respond::{self, ResponseBody},
+    snapshot::{Api, Table},
+    upstream::{ReplyBody, RequestBody},
+};
+
+/// Whether the gateway serves; for load balancers, and the only path without a key.
+const HEALTH: &str = "/healthz";
+
+pub(crate) struct Pipeline {
+    table: Arc<Table>,
+    timeouts: Timeouts,
+    counters: Arc<Counters>,
+}
+
+impl Pipeline {
+    pub(crate) fn new(table: Arc<Table>, timeouts: Timeouts) -> Self {
+        Self { table, timeouts, counters: Arc::default() }
+    }
+
+    pub(crate) fn counters(&self) -> Arc<Counters> {
+        Arc::clone(&self.counters)
+    }
+
+    /// `encrypted`: the client spoke TLS.
+    pub(crate) async fn handle(&self, request: Request<Incoming>, peer: Peer, encrypted: bool) -> Response<ResponseBody> {
+        let id = identify(request.headers());
+        let method = request.method().clone();
+        if request.uri().path() == HEALTH && matches!(method, Method::GET | Method::HEAD) {
+            return self.health(id, &method);
+        }
+        let mut request = request.map(RequestBody::new);
+        let mut record = Record::begin(&self.counters, &id, peer, &method, request.body().progress());
+        let outcome = match self.admit(&mut request, &id, peer, encrypted) {
+            Ok(api) => self.forward(api, request, &mut record).await,
+            Err(error) => {
+                let (head, body) = request.into_parts();
+                respond::linger(body, &head.headers, head.version).await;
+                Err(error)
+            }
+        };
+        match outcome {
+            Ok(response) => respond::reply(response, id, &method, record),
+            Err(error) => respond::refusal(&error, id, &method, record),
+        }
+    }
+
+    /// Everything that is decided from the request's head.
+    fn admit(
+        &self,
+        request: &mut Request<RequestBody>,
+        id: &HeaderValue,
+        peer: Peer,
+        encrypted: bool,
+    ) -> Result<Arc<Api>, Error> {
+        let snapshot = self.table.current().ok_or(Error::Starting)?;
+        authenticate(request.headers_mut(), &snapshot.keys)?;
+        let api = route(request, &snapshot)?;
+        headers::for_replica(request, id, peer, encrypted)?;
+        Ok(api)
+    }
+
+    async fn forward(
+        &self,
+        api: Arc<Api>,
+        request: Request<RequestBody>,
+        record: &mut Record,
+    ) -> Result<Response<ReplyBody>, Error> {
+        record.routed(&api);
+        forward(&self.table, &self.timeouts, api, request, record).await
+    }
+
+    fn health(&self, id: HeaderValue, method: &Method) -> Response<ResponseBody> {
+        let ready = self.table.current().is_some();
+        let mut response = respond::own(&json!({ "status": if ready { "ok" } else { "starting" } }), id, method);
+        if !ready {
+            *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+        }
+        response
+    }
+}

@@ -1,0 +1,187 @@
+//! The outermost layer: whatever came of a request becomes a response.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use api::wire::ErrorBody;
+use bytes::Bytes;
+use http::{
+    HeaderValue, Method, Response, Version,
+    header::{ALLOW, CONTENT_TYPE, EXPECT, HeaderMap, RETRY_AFTER, WWW_AUTHENTICATE},
+};
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::{BodyExt as _, Full};
+
+use crate::{
+    error::{Error, Retry},
+    headers,
+    phase::{identify::REQUEST_ID, record::Record},
+    upstream::{ReplyBody, RequestBody},
+};
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+/// What is read of the body of a refused request, and for how long at most.
+const LINGER_BYTES: u64 = 1024 * 1024;
+const LINGER_TIME: Duration = Duration::from_millis(500);
+
+/// The body of a response, which writes the request's record when it ends.
+#[derive(Debug)]
+pub(crate) struct ResponseBody {
+    content: Content,
+    record: Option<Record>,
+}
+
+#[derive(Debug)]
+enum Content {
+    Text(Full<Bytes>),
+    Reply(ReplyBody),
+}
+
+/// A replica's response, as the client gets it.
+pub(crate) fn reply(response: Response<ReplyBody>, id: HeaderValue, method: &Method, record: Record) -> Response<ResponseBody> {
+    let (mut head, body) = response.into_parts();
+    headers::remove_hop_by_hop(&mut head.headers);
+    // The server writes the version that the client speaks.
+    head.version = Version::HTTP_11;
+    head.extensions.clear();
+    finish(Response::from_parts(head, Content::Reply(body)), id, method, Some(record))
+}
+
+/// An error, as the client gets it.
+pub(crate) fn refusal(error: &Error, id: HeaderValue, method: &Method, mut record: Record) -> Response<ResponseBody> {
+    record.failed(error);
+    let body = ErrorBody {
+        kind: error.kind().to_owned(),
+        message: error.to_string(),
+        request_id: id.to_str().unwrap_or_default().to_owned(),
+    };
+    let mut response = json(&body);
+    *response.status_mut() = error.status();
+    let fields = response.headers_mut();
+    match error {
+        Error::NoKey | Error::WrongKey => {
+            fields.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        Error::Method(_) => {
+            fields.insert(ALLOW, HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
+        }
+        _ => {}
+    }
+    if error.retry() == Retry::Always {
+        fields.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    finish(response, id, method, Some(record))
+}
+
+/// Something the gateway itself has to say; not recorded.
+pub(crate) fn own(value: &impl serde::Serialize, id: HeaderValue, method: &Method) -> Response<ResponseBody> {
+    finish(json(value), id, method, None)
+}
+
+fn json(value: &impl serde::Serialize) -> Response<Content> {
+    let text = serde_json::to_vec(value).expect("strings serialise");
+    let mut response = Response::new(Content::Text(Full::from(text)));
+    response.headers_mut().insert(CONTENT_TYPE, JSON);
+    response
+}
+
+fn finish(
+    mut response: Response<Content>,
+    id: HeaderValue,
+    method: &Method,
+    mut record: Option<Record>,
+) -> Response<ResponseBody> {
+    response.headers_mut().insert(REQUEST_ID, id);
+    let status = response.status();
+    response.map(|content| {
+        if let Some(record) = &mut record {
+            record.answered(status);
+            // Nobody will ask for the rest of nothing.
+            if content.is_end_stream() || *method == Method::HEAD {
+                record.complete();
+            }
+        }
+        ResponseBody { content, record }
+    })
+}
+
+/// Reads what a refused client is still sending. Over HTTP/1 a connection that is closed with unread bytes in it is
+/// reset, and the reset may overtake the response (RFC 9112, 9.6), so that the client never learns why.
+pub(crate) async fn linger(body: RequestBody, headers: &HeaderMap, version: Version) {
+    // A client that waits for 100 has sent nothing, and with much to send the connection will break anyway.
+    let much = body.size_hint().lower() > LINGER_BYTES;
+    if body.is_end_stream() || version > Version::HTTP_11 || much || headers.contains_key(EXPECT) {
+        return;
+    }
+    let mut body = body;
+    let read = async {
+        let mut left = LINGER_BYTES;
+        while let Some(Ok(frame)) = body.frame().await {
+            let length = frame.data_ref().map_or(0, Bytes::len) as u64;
+            let Some(rest) = left.checked_sub(length) else { return };
+            left = rest;
+        }
+    };
+    // Late or not, the response goes out.
+    let _ = tokio::time::timeout(LINGER_TIME, read).await;
+}
+
+impl Body for Content {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        match self.get_mut() {
+            Self::Text(text) => Pin::new(text).poll_frame(cx).map_err(|never| match never {}),
+            Self::Reply(reply) => Pin::new(reply).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Text(text) => text.is_end_stream(),
+            Self::Reply(reply) => reply.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Text(text) => text.size_hint(),
+            Self::Reply(reply) => reply.size_hint(),
+        }
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let Self { content, record } = &mut *self;
+        let frame = ready!(Pin::new(&mut *content).poll_frame(cx));
+        if let Some(record) = record {
+            match &frame {
+                Some(Ok(frame)) => {
+                    record.sent(frame.data_ref().map_or(0, Bytes::len));
+                    if content.is_end_stream() {
+                        record.complete();
+                    }
+                }
+                Some(Err(_)) => record.cut_off(),
+                None => record.complete(),
+            }
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.content.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.content.size_hint()
+    }
+}

@@ -1,0 +1,152 @@
+//! What the gateway serves at one moment: immutable, replaced as a whole.
+//!
+//! Replicas live longer than snapshots: one that is in the old snapshot and in the new one, with the same id at the same
+//! address, is the same [`Upstream`], with its idle connections and its count of requests in flight. One that left is
+//! retired: its idle connections are closed at once and the others when their request ends. A draining replica counts
+//! on that; it waits for the gateways to hang up.
+
+use std::{collections::HashMap, sync::Arc};
+
+use api::routes::{Keys, ReplicaRoute, Routes};
+use arc_swap::ArcSwapOption;
+use transport::Address;
+
+use crate::{phase::authenticate::KeySet, upstream::Upstream};
+
+/// One API and the replicas that may get its requests.
+#[derive(Debug)]
+pub(crate) struct Api {
+    pub(crate) name: Arc<str>,
+    pub(crate) replicas: Vec<Arc<Upstream>>,
+}
+
+type Upstreams = HashMap<(String, Address), Arc<Upstream>>;
+
+#[derive(Debug, Default)]
+pub(crate) struct Snapshot {
+    pub(crate) keys: KeySet,
+    /// By endpoint without a slash at its end; the root's is empty.
+    endpoints: HashMap<String, Arc<Api>>,
+    /// Length of the longest endpoint: no longer prefix needs to be looked up.
+    longest: usize,
+    names: HashMap<Arc<str>, Arc<Api>>,
+    upstreams: Upstreams,
+}
+
+impl Snapshot {
+    /// Takes over from `previous` the replicas that are still there.
+    pub(crate) fn new(routes: &Routes, keys: &Keys, previous: Option<&Self>) -> Self {
+        let mut snapshot = Self { keys: KeySet::new(keys), ..Self::default() };
+        for route in &routes.apis {
+            let replicas = route.replicas.iter().map(|replica| snapshot.upstream(replica, previous)).collect();
+            let api = Arc::new(Api { name: route.name.as_str().into(), replicas });
+            let endpoint = route.endpoint.trim_end_matches('/');
+            snapshot.longest = snapshot.longest.max(endpoint.len());
+            snapshot.names.insert(Arc::clone(&api.name), Arc::clone(&api));
+            snapshot.endpoints.insert(endpoint.to_owned(), api);
+        }
+        snapshot
+    }
+
+    fn upstream(&mut self, route: &ReplicaRoute, previous: Option<&Self>) -> Arc<Upstream> {
+        let identity = (route.id.clone(), route.address.clone());
+        let known = self.upstreams.get(&identity).or_else(|| previous?.upstreams.get(&identity));
+        let upstream = match known {
+            Some(known) if known.version == route.version => Arc::clone(known),
+            _ => Arc::new(Upstream::new(route)),
+        };
+        self.upstreams.insert(identity, Arc::clone(&upstream));
+        upstream
+    }
+
+    /// The API whose endpoint is the longest prefix, at whole segments, of a path that begins with a slash; and the rest
+    /// of the path, which is empty or begins with one.
+    pub(crate) fn find<'p>(&self, path: &'p str) -> Option<(Arc<Api>, &'p str)> {
+        let ends = path.bytes().enumerate().filter(|(_, byte)| *byte == b'/').map(|(position, _)| position);
+        ends.chain([path.len()])
+            .take_while(|end| *end <= self.longest)
+            .filter_map(|end| Some((self.endpoints.get(&path[..end])?, &path[end..])))
+            .last()
+            .map(|(api, rest)| (Arc::clone(api), rest))
+    }
+
+    pub(crate) fn api(&self, name: &str) -> Option<Arc<Api>> {
+        self.names.get(name).cloned()
+    }
+
+    /// Retires the replicas that are not in `next`.
+    fn retire_for(&self, next: &Self) {
+        for (identity, upstream) in &self.upstreams {
+            if !next.upstreams.get(identity).is_some_and(|kept| Arc::ptr_eq(kept, upstream)) {
+                upstream.retire();
+            }
+        }
+    }
+}
+
+/// Holds the present snapshot; empty until there is a first one.
+#[derive(Debug, Default)]
+pub(crate) struct Table(ArcSwapOption<Snapshot>);
+
+impl Table {
+    pub(crate) fn current(&self) -> Option<Arc<Snapshot>> {
+        self.0.load_full()
+    }
+
+    /// Replaces the snapshot. Only one task may do so.
+    pub(crate) fn publish(&self, routes: &Routes, keys: &Keys) {
+        let old = self.current();
+        let new = Arc::new(Snapshot::new(routes, keys, old.as_deref()));
+        self.0.store(Some(Arc::clone(&new)));
+        // Only now, so that a request that still chooses from the old one is the exception.
+        if let Some(old) = old {
+            old.retire_for(&new);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use api::routes::ApiRoute;
+
+    use super::*;
+
+    fn routes(replicas: &[(&str, &str, u16)]) -> Routes {
+        let replica = |(id, version, port): &(&str, &str, u16)| ReplicaRoute {
+            id: (*id).to_owned(),
+            version: (*version).to_owned(),
+            address: Address::Tcp(format!("127.0.0.1:{port}")),
+        };
+        let replicas = replicas.iter().map(replica).collect();
+        Routes { apis: vec![ApiRoute { name: "iris".to_owned(), endpoint: "/iris".to_owned(), replicas }] }
+    }
+
+    #[test]
+    fn a_replica_is_the_same_while_id_address_and_version_are() {
+        let table = Table::default();
+        let replicas = |routes: &Routes| {
+            table.publish(routes, &Keys::default());
+            table.current().unwrap().api("iris").unwrap().replicas.clone()
+        };
+        let first = replicas(&routes(&[("a", "1", 1), ("b", "1", 2)]));
+        let second = replicas(&routes(&[("b", "1", 2), ("a", "1", 9), ("c", "1", 3)]));
+        assert!(Arc::ptr_eq(&first[1], &second[0]));
+        assert!(!Arc::ptr_eq(&first[0], &second[1]));
+        assert_eq!([first[0].is_retired(), first[1].is_retired()], [true, false]);
+        let third = replicas(&routes(&[("b", "2", 2)]));
+        assert!(!Arc::ptr_eq(&second[0], &third[0]));
+        assert!(second.iter().all(|replica| replica.is_retired()));
+        assert!(!third[0].is_retired());
+    }
+
+    #[test]
+    fn a_replica_of_two_apis_is_one_replica() {
+        let mut two = routes(&[("a", "1", 1)]);
+        let mut twin = two.apis[0].clone();
+        (twin.name, twin.endpoint) = ("rose".to_owned(), "/rose".to_owned());
+        two.apis.push(twin);
+        let snapshot = Snapshot::new(&two, &Keys::default(), None);
+        let [iris, rose] = ["iris", "rose"].map(|name| snapshot.api(name).unwrap());
+        assert!(Arc::ptr_eq(&iris.replicas[0], &rose.replicas[0]));
+    }
+}

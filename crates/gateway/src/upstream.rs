@@ -1,0 +1,175 @@
+//! One replica as the gateway knows it: its idle connections, how much it has to do, and whether it took connections
+//! lately.
+
+mod body;
+mod connection;
+
+use std::{
+    io,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use api::routes::ReplicaRoute;
+use transport::Address;
+
+pub(crate) use body::{Progress, ReplyBody, RequestBody};
+pub(crate) use connection::{Connection, Unsent};
+
+/// Idle connections kept per replica.
+const MAX_IDLE: usize = 64;
+/// After this an idle connection is closed instead of used.
+const MAX_IDLE_TIME: Duration = Duration::from_secs(30);
+/// How long a replica that refused a connection is the last choice.
+pub(crate) const REFUSAL: Duration = Duration::from_secs(1);
+
+#[derive(Debug)]
+pub(crate) struct Upstream {
+    pub(crate) id: String,
+    pub(crate) version: String,
+    address: Address,
+    in_flight: AtomicUsize,
+    /// End of the present refusal, in milliseconds since `born`.
+    refuses_until: AtomicU64,
+    born: Instant,
+    /// `None` once the replica left the routes.
+    idle: Mutex<Option<Idle>>,
+}
+
+/// Idle connections with the time since when they are, oldest first. The newest is used first, so that those a burst
+/// left behind grow old.
+type Idle = Vec<(Connection, Instant)>;
+
+impl Upstream {
+    pub(crate) fn new(route: &ReplicaRoute) -> Self {
+        Self {
+            id: route.id.clone(),
+            version: route.version.clone(),
+            address: route.address.clone(),
+            in_flight: AtomicUsize::new(0),
+            refuses_until: AtomicU64::new(0),
+            born: Instant::now(),
+            idle: Mutex::new(Some(Vec::new())),
+        }
+    }
+
+    /// Requests that were given to the replica and whose response has not ended.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn refuses(&self, now: Instant) -> bool {
+        self.age(now) < self.refuses_until.load(Ordering::Relaxed)
+    }
+
+    /// The replica did not take a connection.
+    pub(crate) fn refused(&self, now: Instant) {
+        self.refuses_until.store(self.age(now + REFUSAL), Ordering::Relaxed);
+    }
+
+    fn age(&self, now: Instant) -> u64 {
+        u64::try_from(now.saturating_duration_since(self.born).as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// A new connection.
+    pub(crate) async fn connect(&self, limit: Duration) -> io::Result<Connection> {
+        match tokio::time::timeout(limit, Connection::open(&self.address)).await {
+            Ok(Ok(connection)) => {
+                self.refuses_until.store(0, Ordering::Relaxed);
+                return Ok(connection);
+            }
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(io::ErrorKind::TimedOut.into()),
+        }
+        .inspect_err(|_| self.refused(Instant::now()))
+    }
+
+    /// An idle connection that is still good, as far as can be known.
+    pub(crate) async fn idle(&self) -> Option<Connection> {
+        while let Some(mut connection) = self.pop() {
+            if std::future::poll_fn(|cx| std::task::Poll::Ready(connection.poll_usable(cx))).await {
+                return Some(connection);
+            }
+        }
+        None
+    }
+
+    fn pop(&self) -> Option<Connection> {
+        let (connection, since) = self.lock().as_mut()?.pop()?;
+        if since.elapsed() < MAX_IDLE_TIME {
+            return Some(connection);
+        }
+        // It was the newest.
+        self.forget_idle();
+        None
+    }
+
+    /// Keeps a connection whose exchange is complete, unless it is of no more use.
+    pub(crate) fn give_back(&self, mut connection: Connection) {
+        if !connection.is_idle() {
+            return;
+        }
+        let now = Instant::now();
+        // Dropped, and so closed, after the lock is released.
+        let mut surplus = Vec::new();
+        let mut idle = self.lock();
+        match &mut *idle {
+            Some(idle) => {
+                let old = idle.partition_point(|(_, since)| now.saturating_duration_since(*since) >= MAX_IDLE_TIME);
+                surplus.extend(idle.drain(..old));
+                if idle.len() < MAX_IDLE {
+                    idle.push((connection, now));
+                }
+            }
+            None => drop(connection),
+        }
+        drop(idle);
+        drop(surplus);
+    }
+
+    /// Closes the idle connections: one of them was found dead.
+    pub(crate) fn forget_idle(&self) {
+        let old = self.lock().as_mut().map(std::mem::take);
+        drop(old);
+    }
+
+    /// The replica left the routes: closes its idle connections now, and the others when their requests end.
+    pub(crate) fn retire(&self) {
+        let idle = self.lock().take();
+        drop(idle);
+    }
+
+    #[cfg(test)]
+    pub(crate) fn is_retired(&self) -> bool {
+        self.lock().is_none()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Idle>> {
+        // Nothing that can panic runs under the lock.
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A request that a replica was chosen for, counted until this is dropped.
+#[derive(Debug)]
+pub(crate) struct InFlight(Arc<Upstream>);
+
+impl InFlight {
+    pub(crate) fn new(upstream: &Arc<Upstream>) -> Self {
+        upstream.in_flight.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(upstream))
+    }
+
+    pub(crate) fn upstream(&self) -> &Arc<Upstream> {
+        &self.0
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}

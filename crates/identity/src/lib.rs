@@ -1,0 +1,9 @@
+//! Who is calling, and with what: principals and roles, keys and tokens, and the wrapper that keeps a secret out of logs.
+
+mod key;
+mod principal;
+mod secret;
+
+pub use key::{KeyKind, sha256_hex, verify_hash};
+pub use principal::{Principal, Role};
+pub use secret::Secret;

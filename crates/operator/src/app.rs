@@ -1,0 +1,97 @@
+//! What the operator can be asked to do, free of HTTP.
+
+mod bundles;
+mod deploy;
+mod inspect;
+mod store;
+
+use std::{path::PathBuf, sync::Arc};
+
+use api::{
+    cluster::{ApiKeyRecord, CLUSTER_KEY, ClusterRecord, DEFAULT_API_KEY_KEY},
+    wire::{ApiKeyReply, LogQuery},
+};
+use state::{State, StateError};
+
+pub use bundles::Upload;
+pub use store::{Deployment, Head, Specification, Store, bundle_key};
+
+use crate::{
+    engine::{Engine, EngineError, LogStream},
+    reconcile::Troubles,
+};
+
+/// The use cases, with what they work on.
+pub struct App {
+    pub(crate) store: Store,
+    pub(crate) engine: Arc<dyn Engine>,
+    pub(crate) cluster: ClusterRecord,
+    /// The cluster's authority certificate, PEM.
+    pub(crate) ca_certificate: String,
+    /// What the reconciler could not do, by API.
+    pub(crate) troubles: Troubles,
+    /// Uploads in progress; on the same file system as the State if that is local.
+    pub(crate) scratch: PathBuf,
+}
+
+/// Why something was not done. Each becomes one HTTP status.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    #[error("{message}")]
+    Invalid { kind: &'static str, message: String },
+    #[error("there is no API named `{0}`; `cortex get` lists what is deployed")]
+    NoSuchApi(String),
+    #[error("there is no bundle {0}: upload it first")]
+    NoSuchBundle(String),
+    #[error("`{0}` was changed by somebody else at the same moment: look at it and try again")]
+    Conflict(String),
+    #[error("the bundle is larger than {limit_bytes} bytes")]
+    TooLarge { limit_bytes: u64 },
+    #[error("the upload ended early: {0}")]
+    Interrupted(String),
+    #[error(transparent)]
+    DiskFull(StateError),
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+impl From<StateError> for AppError {
+    fn from(error: StateError) -> Self {
+        match error {
+            StateError::Conflict { key } => Self::Conflict(key),
+            StateError::Full { .. } => Self::DiskFull(error),
+            other => Self::Unavailable(other.to_string()),
+        }
+    }
+}
+
+impl From<EngineError> for AppError {
+    fn from(error: EngineError) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}
+
+impl App {
+    /// The value of the API key made with the cluster.
+    pub async fn api_key(&self) -> Result<ApiKeyReply, AppError> {
+        let record = state::read::<ApiKeyRecord>(self.store.state(), DEFAULT_API_KEY_KEY).await?;
+        record
+            .map(|(record, _)| ApiKeyReply { api_key: record.value })
+            .ok_or_else(|| AppError::Unavailable("the cluster has no API key".to_owned()))
+    }
+
+    pub async fn logs(&self, name: &str, query: &LogQuery) -> Result<LogStream, AppError> {
+        if self.store.head(name).await?.is_none() {
+            return Err(AppError::NoSuchApi(name.to_owned()));
+        }
+        Ok(self.engine.logs(name, query).await?)
+    }
+}
+
+/// Reads what `cluster up` wrote.
+pub async fn cluster_record(state: &dyn State) -> Result<ClusterRecord, AppError> {
+    state::read(state, CLUSTER_KEY)
+        .await?
+        .map(|(record, _)| record)
+        .ok_or_else(|| AppError::Unavailable("this store belongs to no cluster; run `cortex cluster up`".to_owned()))
+}

@@ -1,0 +1,105 @@
+//! The one place where a refusal becomes a status and a body.
+
+use api::wire::ErrorBody;
+use axum::{
+    Json,
+    response::{IntoResponse, Response},
+};
+use http::{HeaderValue, StatusCode, header};
+use http_body_util::BodyExt as _;
+use identity::{Principal, Role};
+
+use super::AuthError;
+use crate::app::AppError;
+
+/// A request that was not granted. Its body is written last, when the request's id is known.
+#[derive(Debug, Clone)]
+pub(crate) struct Refusal {
+    status: StatusCode,
+    kind: String,
+    message: String,
+}
+
+impl Refusal {
+    fn new(status: StatusCode, kind: &str, message: impl Into<String>) -> Self {
+        Self { status, kind: kind.to_owned(), message: message.into() }
+    }
+
+    pub(crate) fn not_found(message: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", message)
+    }
+
+    pub(crate) fn method_not_allowed() -> Self {
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this route does not know that method")
+    }
+
+    pub(crate) fn bad_request(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad_request", message)
+    }
+
+    pub(crate) fn forbidden(principal: &Principal, role: Role) -> Self {
+        let message = format!("{principal} has the role {:?}, and this needs {role:?}", principal.role);
+        Self::new(StatusCode::FORBIDDEN, "forbidden", message)
+    }
+
+    /// What axum refused by itself, in our form.
+    pub(crate) async fn from_framework(response: Response) -> Self {
+        let status = response.status();
+        let text = match response.into_body().collect().await {
+            Ok(body) => String::from_utf8_lossy(&body.to_bytes()).into_owned(),
+            Err(_) => String::new(),
+        };
+        let kind = match status {
+            StatusCode::PAYLOAD_TOO_LARGE => "too_large",
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => "unsupported_media_type",
+            _ => "bad_request",
+        };
+        Self::new(status, kind, if text.is_empty() { status.to_string() } else { text })
+    }
+
+    pub(crate) fn into_body(self, request_id: &str) -> Response {
+        let body = ErrorBody { kind: self.kind, message: self.message, request_id: request_id.to_owned() };
+        let mut response = (self.status, Json(body)).into_response();
+        let headers = response.headers_mut();
+        match self.status {
+            StatusCode::UNAUTHORIZED => {
+                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            StatusCode::SERVICE_UNAVAILABLE => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            _ => {}
+        }
+        response
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let mut response = self.status.into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+impl From<AuthError> for Refusal {
+    fn from(error: AuthError) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", error.to_string())
+    }
+}
+
+impl From<AppError> for Refusal {
+    fn from(error: AppError) -> Self {
+        let (status, kind) = match &error {
+            AppError::Invalid { kind, .. } => (StatusCode::BAD_REQUEST, *kind),
+            AppError::NoSuchApi(_) => (StatusCode::NOT_FOUND, "api_not_found"),
+            AppError::NoSuchBundle(_) => (StatusCode::NOT_FOUND, "bundle_not_found"),
+            AppError::Conflict(_) => (StatusCode::CONFLICT, "conflict"),
+            AppError::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
+            AppError::Interrupted(_) => (StatusCode::BAD_REQUEST, "upload_interrupted"),
+            AppError::DiskFull(_) => (StatusCode::INSUFFICIENT_STORAGE, "disk_full"),
+            AppError::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+        };
+        Self::new(status, kind, error.to_string())
+    }
+}

@@ -1,0 +1,25 @@
+//! A replica: one process that runs one copy of one API, an ONNX model or a Python predictor.
+//!
+//! [`run`] is the whole life of it: claim the status file, load the predictor, bind the socket, serve, drain. What it
+//! is doing at any moment, and why it failed, is in its `api::replica::ReplicaStatus`; what it has to say goes through
+//! `tracing`.
+//!
+//! - `predictor`: the seam. A predictor turns one request body into one reply body; nothing in it knows HTTP.
+//! - `onnx`: an ONNX model, run in this process by ONNX Runtime, whose library is fetched once per machine.
+//! - `python`: a Python class, run in worker processes over private sockets.
+//! - `server`: HTTP/1.1 in front of either, with the queue and the drain rule.
+
+mod command;
+mod error;
+mod file_lock;
+mod lines;
+mod onnx;
+mod predictor;
+mod python;
+mod run;
+mod server;
+mod status;
+
+pub use error::Error;
+pub use python::StartFailure;
+pub use run::{Limits, run, run_with};

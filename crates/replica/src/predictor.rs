@@ -1,0 +1,67 @@
+//! The seam between the server and what answers requests.
+
+use bytes::Bytes;
+use serde_json::{Map, Value};
+
+use crate::error::Error;
+
+/// One request for a prediction.
+#[derive(Debug)]
+pub(crate) struct Request {
+    /// The gateway's request id, for logs.
+    pub(crate) id: String,
+    pub(crate) content_type: Option<String>,
+    /// Lower-case names; values of a repeated header are joined by `, `.
+    pub(crate) headers: Map<String, Value>,
+    /// Decoded, in the order in which they were sent.
+    pub(crate) query: Vec<(String, String)>,
+    pub(crate) body: Bytes,
+}
+
+#[derive(Debug, PartialEq)]
+pub(crate) struct Reply {
+    pub(crate) content_type: String,
+    pub(crate) body: Bytes,
+}
+
+/// Why there is no reply, by whose fault it is.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum PredictError {
+    /// The caller's: the text helps to correct the request.
+    #[error("{0}")]
+    BadRequest(String),
+    /// The predictor's: an exception, of this type if known. Its text and traceback are in the log only.
+    #[error("the predictor raised {}", exception.as_deref().unwrap_or("an exception"))]
+    Raised { exception: Option<String> },
+    /// The predictor's: it answered something that cannot be sent.
+    #[error("{0}")]
+    BadResponse(String),
+    /// The process that worked on the request ended.
+    #[error("the process that worked on this request ended before it answered")]
+    Died,
+}
+
+/// Turns requests into replies, many at a time.
+#[async_trait::async_trait]
+pub(crate) trait Predictor: Send + Sync + 'static {
+    async fn predict(&self, request: Request) -> Result<Reply, PredictError>;
+
+    /// How many requests are worth having in flight; more wait in the server's queue.
+    fn concurrency(&self) -> usize;
+
+    /// What callers may know of it, as fields of the JSON that `GET /` answers.
+    fn describe(&self) -> Map<String, Value>;
+
+    /// Whether it can answer anything at all, now or soon.
+    fn alive(&self) -> bool {
+        true
+    }
+
+    /// Waits until the predictor cannot go on; yields the reason once. Safe to drop and call again.
+    async fn failed(&self) -> Error {
+        std::future::pending().await
+    }
+
+    /// Ends it in good order; called once, after the last request.
+    async fn close(&self) {}
+}

@@ -1,0 +1,109 @@
+//! The life of a replica, in order: claim, load, bind, announce, serve, drain.
+
+use std::{future::Future, pin::pin, sync::Arc, time::Duration};
+
+use api::replica::{Phase, ReplicaSpec};
+use spec::realtime::PredictorType;
+use transport::Listener;
+
+use crate::{
+    error::Error,
+    onnx,
+    predictor::Predictor,
+    python,
+    server::{self, Service},
+    status::StatusFile,
+};
+
+/// Deadlines and bounds. The defaults are the product's; tests shrink them.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// For one run of `pip` or `venv`.
+    pub install: Duration,
+    /// From the start of a worker process to its predictor's `__init__` having returned.
+    pub init: Duration,
+    /// How long there must have been no connection before a draining replica ends. It covers a gateway that has chosen
+    /// this replica and has not connected yet.
+    pub grace: Duration,
+    /// Longest request body, in bytes.
+    pub body: usize,
+    /// Requests that may wait for a free worker.
+    pub queue: usize,
+    /// Wait before the second attempt to replace a worker process; doubles up to fifty times this.
+    pub backoff: Duration,
+    /// Attempts in a row to replace a worker process before the replica gives up.
+    pub replacements: u32,
+    /// How long worker processes get to end by themselves.
+    pub close: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            install: Duration::from_mins(10),
+            init: Duration::from_mins(5),
+            grace: Duration::from_millis(300),
+            body: 64 << 20,
+            queue: 1024,
+            backoff: Duration::from_millis(100),
+            replacements: 5,
+            close: Duration::from_secs(2),
+        }
+    }
+}
+
+/// Runs the replica until `stop` resolves and the last request is answered, or until it fails.
+///
+/// An error has already been logged and written to the status file, except when the file belongs to another process.
+pub async fn run(spec: ReplicaSpec, stop: impl Future<Output = ()>) -> Result<(), Error> {
+    run_with(spec, stop, Limits::default()).await
+}
+
+/// [`run`] with other deadlines and bounds.
+pub async fn run_with(spec: ReplicaSpec, stop: impl Future<Output = ()>, limits: Limits) -> Result<(), Error> {
+    let status = StatusFile::claim(&spec.status_file)?;
+    let outcome = Box::pin(live(&spec, stop, &limits, &status)).await;
+    if let Err(error) = &outcome {
+        let message = error.one_line();
+        tracing::error!("{message}");
+        if let Err(unwritten) = status.write(Phase::Failed, &message) {
+            tracing::error!("{}", unwritten.one_line());
+        }
+    }
+    outcome
+}
+
+async fn live(
+    spec: &ReplicaSpec,
+    stop: impl Future<Output = ()>,
+    limits: &Limits,
+    status: &StatusFile,
+) -> Result<(), Error> {
+    let mut stop = pin!(stop);
+    let predictor = tokio::select! {
+        biased;
+        () = &mut stop => return status.write(Phase::Draining, "stopped before it was ready"),
+        predictor = load(spec, limits, status) => predictor?,
+    };
+    let listener =
+        Listener::bind(&spec.listen).await.map_err(|source| Error::Bind { address: spec.listen.clone(), source })?;
+    status.write(Phase::Ready, "ready")?;
+    tracing::info!(address = %spec.listen, "ready");
+
+    let service = Arc::new(Service::new(spec, limits, Arc::clone(&predictor)));
+    let ended = server::serve(listener, service, stop, status, limits.grace, spec.drain_timeout).await;
+    predictor.close().await;
+    ended
+}
+
+async fn load(spec: &ReplicaSpec, limits: &Limits, status: &StatusFile) -> Result<Arc<dyn Predictor>, Error> {
+    status.starting(&format!("starting {}", spec.api))?;
+    let path = spec.project.join(&spec.predictor.path);
+    if !path.is_file() {
+        return Err(Error::NoSuchFile { path: spec.predictor.path.clone().into() });
+    }
+    Ok(match spec.predictor.r#type {
+        PredictorType::Onnx => Arc::new(onnx::load(spec, &path, limits, status).await?),
+        PredictorType::Python => Arc::new(python::load(spec, limits, status).await?),
+    })
+}

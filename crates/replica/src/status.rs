@@ -1,0 +1,46 @@
+//! This replica's account of itself on disk, and the lock that says it lives.
+
+use std::{
+    fs::{File, TryLockError},
+    path::{Path, PathBuf},
+};
+
+use api::replica::{Phase, ReplicaStatus};
+
+use crate::error::Error;
+
+/// The status file, held by this process alone.
+#[derive(Debug)]
+pub(crate) struct StatusFile {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl StatusFile {
+    /// Takes the lock for as long as the value lives. Nothing is written if another process has it.
+    pub(crate) fn claim(path: &Path) -> Result<Self, Error> {
+        let lock_path = ReplicaStatus::lock_path(path);
+        let lock = File::create(&lock_path).map_err(|source| Error::Lock { path: lock_path.clone(), source })?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
+            Err(TryLockError::WouldBlock) => Err(Error::AlreadyRunning { path: lock_path }),
+            Err(TryLockError::Error(source)) => Err(Error::Lock { path: lock_path, source }),
+        }
+    }
+
+    /// The path of the status file with another extension: a place for what belongs to this replica only.
+    pub(crate) fn beside(&self, extension: &str) -> PathBuf {
+        self.path.with_extension(extension)
+    }
+
+    /// A step of the start.
+    pub(crate) fn starting(&self, message: &str) -> Result<(), Error> {
+        tracing::info!("{message}");
+        self.write(Phase::Starting, message)
+    }
+
+    pub(crate) fn write(&self, phase: Phase, message: &str) -> Result<(), Error> {
+        let status = ReplicaStatus { pid: std::process::id(), phase, message: message.to_owned() };
+        status.write(&self.path).map_err(Error::io("write", &self.path))
+    }
+}

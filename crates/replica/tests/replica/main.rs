@@ -1,0 +1,9 @@
+//! Replicas as an engine and a gateway see them: a spec file in, a status file and a socket out.
+
+mod drain;
+mod ground;
+mod model;
+mod onnx;
+mod python;
+mod requirements;
+mod workers;

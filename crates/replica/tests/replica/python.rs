@@ -1,0 +1,183 @@
+//! What a Python predictor's author and callers see.
+
+use api::replica::Phase;
+use http_body_util::Full;
+use serde_json::json;
+
+use crate::ground::{Ground, log, until};
+
+/// Answers with what it was given.
+const ECHO: &str = r#"
+import os
+
+class PythonPredictor:
+    def __init__(self, config):
+        self.config = config
+
+    def predict(self, payload, headers, query_params):
+        print("predicting", flush=True)
+        return {"payload": payload, "config": self.config, "query": query_params,
+                "header": headers.get("x-twice"), "env": os.environ["WHO"], "cwd": os.getcwd()}
+"#;
+
+#[tokio::test]
+async fn answers_with_all_it_was_given() {
+    let mut ground = Ground::python(ECHO);
+    ground.spec.predictor.config.insert("scale".to_owned(), json!(0.1));
+    ground.spec.predictor.env.insert("WHO".to_owned(), "a-secret-value".to_owned());
+    let running = ground.ready().await;
+    let request = http::Request::post("/deep/path?a=1&b=x%20y")
+        .header("content-type", "application/json")
+        .header("x-twice", "one")
+        .header("x-twice", "two")
+        .body(Full::from(r#"{"n": [1, 2.5, "é"]}"#))
+        .unwrap();
+    let answer = running.connect().await.send(request).await;
+    let project = ground.spec.project.canonicalize().unwrap();
+    let want = json!({
+        "payload": {"n": [1, 2.5, "é"]}, "config": {"scale": 0.1}, "query": {"a": "1", "b": "x y"},
+        "header": "one, two", "env": "a-secret-value", "cwd": project,
+    });
+    assert_eq!(answer.ok(), want);
+    assert_eq!(answer.headers["content-type"], "application/json");
+    assert!(!answer.closes());
+    running.stopped().await.unwrap();
+    assert_eq!(ground.status().unwrap().phase, Phase::Draining);
+    let log = log();
+    assert!(log.contains(r#""message":"predicting","stream":"stdout""#), "{log}");
+    assert!(!log.contains("a-secret-value"), "{log}");
+    assert!(!ground.path("project/__pycache__").exists(), "the bundle is read-only");
+}
+
+#[tokio::test]
+async fn tells_what_it_is_and_refuses_other_methods() {
+    let ground = Ground::python(ECHO);
+    let running = ground.ready().await;
+    let mut connection = running.connect().await;
+    let get = |path: &str| http::Request::get(path).header("x-request-id", "r1").body(Full::default()).unwrap();
+    let about = connection.send(get("/")).await.ok();
+    assert_eq!(about, json!({"name": "digits", "type": "python", "version": "v1"}));
+    let refused = connection.send(get("/other")).await;
+    refused.refused(405, "method_not_allowed");
+    assert_eq!(refused.headers["allow"], "GET, HEAD, POST");
+    drop(connection);
+    running.stopped().await.unwrap();
+}
+
+#[tokio::test]
+async fn faults_are_told_apart_and_details_stay_in_the_log() {
+    let ground = Ground::python(
+        r#"
+class PythonPredictor:
+    def predict(self, payload):
+        if payload == "raise":
+            raise ValueError("the secret of life is 42")
+        return object() if payload == "object" else b"raw"
+"#,
+    );
+    let running = ground.ready().await;
+    let raised = running.post(r#""raise""#).await.refused(500, "predictor_raised");
+    assert_eq!(raised, "the predictor raised ValueError; see `cortex logs digits`");
+    let object = running.post(r#""object""#).await.refused(500, "bad_response");
+    assert!(object.contains("`object`") && object.ends_with("see `cortex logs digits`"), "{object}");
+    let broken = running.post("{").await.refused(400, "bad_request");
+    assert!(broken.contains("not valid JSON"), "{broken}");
+    let raw = running.post("1").await;
+    assert_eq!((raw.status, &raw.body[..]), (200, b"raw".as_slice()));
+    running.stopped().await.unwrap();
+    let log = log();
+    assert!(log.contains("ValueError: the secret of life is 42") && log.contains(r#""request_id":"r1""#), "{log}");
+}
+
+#[tokio::test]
+async fn a_body_that_is_too_long_is_refused() {
+    let mut ground = Ground::python(ECHO);
+    ground.limits.body = 10;
+    let running = ground.ready().await;
+    let message = running.post(r#""0123456789""#).await.refused(413, "body_too_large");
+    assert_eq!(message, "the request body is longer than 10 bytes");
+    running.stopped().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_start_that_fails_says_why() {
+    let cases = [
+        ("import nonexistent_thing", "cannot be imported: ModuleNotFoundError: No module named 'nonexistent_thing'"),
+        ("import nonexistent_thing", "add it to requirements.txt"),
+        ("raise OSError('no weights')", "predictor.py cannot be imported: OSError: no weights (predictor.py, line 1)"),
+        ("def f(:", "predictor.py cannot be imported: SyntaxError"),
+        ("x = 1", "predictor.py has no class; the predictor must be a class named `PythonPredictor`"),
+        (
+            "class PythonPredictor:\n  def __init__(self, config): config['model']\n  def predict(self, payload): pass",
+            "the predictor's __init__ raised KeyError: 'model' (predictor.py, line 2)",
+        ),
+        ("import os; os._exit(7)", "the worker process ended (exit status: 7) while it loaded predictor.py"),
+        ("import os; os.kill(os.getpid(), 9)", "if it ran out of memory, raise `compute.mem`"),
+    ];
+    for (source, want) in cases {
+        let message = Ground::python(source).failure().await;
+        assert!(message.contains(want) && !message.contains('\n'), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn a_start_that_takes_too_long_says_so() {
+    let mut ground = Ground::python("import time; time.sleep(3600)");
+    ground.limits.init = std::time::Duration::from_millis(300);
+    assert_eq!(ground.failure().await, "the predictor's __init__ in predictor.py took longer than 0 s");
+}
+
+#[tokio::test]
+async fn what_is_missing_is_named() {
+    let mut ground = Ground::python(ECHO);
+    ground.spec.predictor.path = "other.py".to_owned();
+    assert_eq!(ground.failure().await, "other.py is not in the project: check `predictor.path` in cortex.yaml");
+
+    let mut ground = Ground::python(ECHO);
+    ground.spec.python = "/nowhere/python3".into();
+    let message = ground.failure().await;
+    assert!(
+        message.starts_with("the Python interpreter /nowhere/python3 cannot be run: install Python 3"),
+        "{message}"
+    );
+}
+
+#[tokio::test]
+async fn an_address_in_use_is_named() {
+    let mut ground = Ground::python(ECHO);
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    ground.spec.listen = transport::Address::Tcp(address.clone());
+    let message = ground.failure().await;
+    assert!(
+        message.starts_with(&format!("cannot listen on tcp://{address}: is another process using it?")),
+        "{message}"
+    );
+}
+
+#[tokio::test]
+async fn there_is_only_one_of_each_replica() {
+    let ground = Ground::python(ECHO);
+    let running = ground.ready().await;
+    let error = ground.start().ended().await.unwrap_err();
+    assert!(matches!(error, replica::Error::AlreadyRunning { .. }), "{error}");
+    assert_eq!(ground.status().unwrap().phase, Phase::Ready, "the other's status is untouched");
+    running.stopped().await.unwrap();
+    ground.ready().await.stopped().await.unwrap();
+
+    std::fs::remove_dir_all(ground.directory.path()).unwrap();
+    let error = ground.start().ended().await.unwrap_err();
+    assert!(error.one_line().contains("was the directory of the replica removed?"), "{error}");
+}
+
+#[tokio::test]
+async fn it_can_be_stopped_while_it_starts() {
+    let ground = Ground::python("import time; time.sleep(3600)");
+    let running = ground.start();
+    until("the worker process is starting", || {
+        ground.status().filter(|status| status.message == "starting 1 worker process")
+    })
+    .await;
+    running.stopped().await.unwrap();
+    assert_eq!(ground.status().unwrap().phase, Phase::Draining);
+}

@@ -1,0 +1,246 @@
+//! What must be true of a checked API. `cortex.yaml` and the wire both answer to these.
+
+use std::collections::BTreeMap;
+
+use super::{Api, Autoscaling, Predictor, PredictorType, Share, UpdateStrategy};
+use crate::{
+    problem::Refusal,
+    rules::{api_name, only, project_path},
+};
+
+pub(super) const MAX_REPLICAS: i64 = 10_000;
+pub(super) const MAX_PROCESSES: i64 = 100;
+pub(super) const MAX_THREADS: i64 = 1024;
+const MAX_ENDPOINT: usize = 1000;
+const MIN_CPU_MILLIS: u32 = 20;
+const MIN_MEM_BYTES: u64 = 20 << 20;
+/// The kernel takes no more in one argument; nobody needs half of it.
+const MAX_ENV_VALUE: usize = 64 << 10;
+
+/// In its normal form: no slash at the end.
+pub(super) fn endpoint(text: String) -> Result<String, Refusal> {
+    let refuse = |why: &str| Err(Refusal::invalid(format!("`{text}` {why}")));
+    if text.len() > MAX_ENDPOINT {
+        let message = format!("an endpoint has at most {MAX_ENDPOINT} characters, this has {}", text.len());
+        return Err(Refusal::range(message));
+    }
+    if !text.starts_with('/') {
+        return refuse("does not begin with `/`").map_err(|r| r.help(format!("write `/{text}`")));
+    }
+    if !only(&text, "_-./") {
+        return refuse("has a character an endpoint cannot have")
+            .map_err(|r| r.help("letters, digits and _-./ are allowed"));
+    }
+    if text == "/" {
+        return refuse("would take every request")
+            .map_err(|r| r.help("give the API a path, or leave it out for `/<name>`"));
+    }
+    if text.contains("//") {
+        return refuse("has an empty part").map_err(|r| r.help("write single slashes"));
+    }
+    if text.starts_with("/.") && !matches!(text.split('/').nth(1), Some("." | "..")) {
+        return refuse("begins with `/.`, which cortex keeps for itself");
+    }
+    if text.split('/').any(|part| matches!(part, "." | "..")) {
+        return refuse("has a part that is `.` or `..`").map_err(|r| r.help("clients remove those before they ask"));
+    }
+    Ok(text.strip_suffix('/').unwrap_or(&text).to_owned())
+}
+
+pub(super) fn env_name(name: &str) -> Result<(), Refusal> {
+    if name.starts_with("CORTEX_") {
+        return Err(Refusal::invalid("names that begin with `CORTEX_` are cortex's own").help("take another name"));
+    }
+    let ok = only(name, "_") && !name.is_empty() && !name.starts_with(|c: char| c.is_ascii_digit());
+    if ok {
+        return Ok(());
+    }
+    Err(Refusal::invalid(format!("`{}` is not a name for an environment variable", name.escape_debug()))
+        .help("letters, digits and `_`, not beginning with a digit"))
+}
+
+pub(super) fn env_value(value: &str) -> Result<(), Refusal> {
+    if value.len() > MAX_ENV_VALUE {
+        return Err(
+            Refusal::range(format!("longer than {} KiB", MAX_ENV_VALUE >> 10)).help("put it in a file of the project")
+        );
+    }
+    if value.contains('\0') { Err(Refusal::invalid("has a null byte, which no variable can have")) } else { Ok(()) }
+}
+
+pub(super) fn cpu_millis(millis: u32) -> Result<(), Refusal> {
+    match millis >= MIN_CPU_MILLIS {
+        true => Ok(()),
+        false => Err(Refusal::range(format!("{millis}m is too little: at least {MIN_CPU_MILLIS}m"))),
+    }
+}
+
+pub(super) fn mem_bytes(bytes: u64) -> Result<(), Refusal> {
+    match bytes >= MIN_MEM_BYTES {
+        true => Ok(()),
+        false => Err(Refusal::range(format!("{bytes} bytes are too little: at least {}Mi", MIN_MEM_BYTES >> 20))
+            .help("a unit makes a difference: 512Mi, 1Gi")),
+    }
+}
+
+pub(super) fn share(share: Share) -> Result<(), Refusal> {
+    match share {
+        Share::Percent(percent) if percent > 100 => {
+            Err(Refusal::range(format!("{percent}% is more than all replicas")))
+        }
+        Share::Count(count) if i64::from(count) > MAX_REPLICAS => {
+            Err(Refusal::range(format!("{count} is more than an API can have: {MAX_REPLICAS}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn moves(strategy: UpdateStrategy) -> Result<(), Refusal> {
+    match (strategy.max_surge, strategy.max_unavailable) {
+        (Share::Count(0) | Share::Percent(0), Share::Count(0) | Share::Percent(0)) => {
+            Err(Refusal::conflict("`max_surge` and `max_unavailable` are both 0, so an update could never begin")
+                .help("raise one of them"))
+        }
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn min_replicas(min: i64) -> Result<u32, Refusal> {
+    if min == 0 {
+        return Err(Refusal::not_yet(
+            "an API cannot be scaled to zero: set it to 1, or delete the API when nobody needs it",
+        ));
+    }
+    crate::rules::within(1..=MAX_REPLICAS)(min)
+}
+
+/// Autoscaling itself is not there yet.
+pub(super) fn fixed(autoscaling: Autoscaling) -> Result<(), Refusal> {
+    let Autoscaling { min_replicas, max_replicas } = autoscaling;
+    match max_replicas.cmp(&min_replicas) {
+        std::cmp::Ordering::Equal => Ok(()),
+        std::cmp::Ordering::Less => Err(Refusal::conflict(format!(
+            "`max_replicas` is {max_replicas}, less than `min_replicas`, {min_replicas}"
+        ))),
+        std::cmp::Ordering::Greater => Err(Refusal::not_yet(
+            "the number of replicas does not follow the load: set min_replicas and max_replicas to the same number",
+        )),
+    }
+}
+
+/// A file that is certainly of the other type: the commonest mistake with files of the old product, where an ONNX
+/// predictor was a Python class.
+pub(super) fn path_fits(r#type: PredictorType, path: &str) -> Result<(), Refusal> {
+    match r#type {
+        PredictorType::Onnx if path.ends_with(".py") => {
+            Err(Refusal::conflict(format!("`{path}` is a Python file, and `type: onnx` serves a model"))
+                .help("name the .onnx file, or use `type: python` for a predictor class"))
+        }
+        PredictorType::Python if path.ends_with(".onnx") => {
+            Err(Refusal::conflict(format!("`{path}` is a model, and `type: python` serves a predictor class"))
+                .help("use `type: onnx`, or name the Python file"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Fields of `predictor` that only a Python predictor has, by name.
+pub(super) fn python_only(field: &str) -> Refusal {
+    let why = match field {
+        "processes_per_replica" => {
+            "one ONNX Runtime session serves all threads, a second process would only load the model twice"
+        }
+        "config" => "there is no predictor class to hand it to",
+        _ => "no Python code runs",
+    };
+    Refusal::conflict(format!("is for `type: python`: with `type: onnx` {why}")).help("remove it")
+}
+
+impl Api {
+    /// Holds an API that came from elsewhere, or from an older version, to the rules of `cortex.yaml`.
+    ///
+    /// # Errors
+    ///
+    /// The first rule that is broken.
+    pub fn check(&self) -> Result<(), String> {
+        self.broken_rule().map_err(|(path, refusal)| format!("{path}: {refusal}"))
+    }
+
+    fn broken_rule(&self) -> Result<(), (String, Refusal)> {
+        let at = |path: &str| {
+            let path = path.to_owned();
+            move |refusal| (path, refusal)
+        };
+        api_name(self.name.clone()).map_err(at("name"))?;
+        self.predictor.broken_rule()?;
+        cpu_millis(self.compute.cpu_millis).map_err(at("compute.cpu"))?;
+        self.compute.mem_bytes.map_or(Ok(()), mem_bytes).map_err(at("compute.mem"))?;
+        let path = "networking.endpoint";
+        normal(&self.networking.endpoint, endpoint).map_err(at(path))?;
+        min_replicas(self.autoscaling.min_replicas.into()).map_err(at("autoscaling.min_replicas"))?;
+        fixed(self.autoscaling).map_err(at("autoscaling.max_replicas"))?;
+        share(self.update_strategy.max_surge).map_err(at("update_strategy.max_surge"))?;
+        share(self.update_strategy.max_unavailable).map_err(at("update_strategy.max_unavailable"))?;
+        moves(self.update_strategy).map_err(at("update_strategy"))
+    }
+}
+
+impl Predictor {
+    fn broken_rule(&self) -> Result<(), (String, Refusal)> {
+        let at = |field: &str| {
+            let path = format!("predictor.{field}");
+            move |refusal| (path, refusal)
+        };
+        normal(&self.path, file_path).map_err(at("path"))?;
+        path_fits(self.r#type, &self.path).map_err(at("path"))?;
+        self.python_path.as_ref().map_or(Ok(()), |path| normal(path, python_path)).map_err(at("python_path"))?;
+        env(&self.env).map_err(|(name, refusal)| (format!("predictor.env.{name}"), refusal))?;
+        let number = |value: u32, max| crate::rules::within::<u32>(1..=max)(value.into());
+        number(self.processes_per_replica, MAX_PROCESSES).map_err(at("processes_per_replica"))?;
+        number(self.threads_per_process, MAX_THREADS).map_err(at("threads_per_process"))?;
+        match self.foreign_fields().next() {
+            Some(field) => Err(at(field)(python_only(field))),
+            None => Ok(()),
+        }
+    }
+
+    /// Fields that are set though this type of predictor has no use for them.
+    pub(super) fn foreign_fields(&self) -> impl Iterator<Item = &'static str> {
+        let onnx = self.r#type == PredictorType::Onnx;
+        let set = [
+            ("processes_per_replica", self.processes_per_replica > 1),
+            ("config", !self.config.is_empty()),
+            ("python_path", self.python_path.is_some()),
+        ];
+        set.into_iter().filter(move |(_, set)| onnx && *set).map(|(field, _)| field)
+    }
+}
+
+fn env(env: &BTreeMap<String, String>) -> Result<(), (String, Refusal)> {
+    let mut broken = env.iter().filter_map(|(name, value)| {
+        env_name(name).and_then(|()| env_value(value)).err().map(|refusal| (name.clone(), refusal))
+    });
+    broken.next().map_or(Ok(()), Err)
+}
+
+/// The project directory itself is a directory for Python too.
+pub(super) fn python_path(text: String) -> Result<String, Refusal> {
+    let path = project_path(text)?;
+    Ok(if path.is_empty() { ".".to_owned() } else { path })
+}
+
+/// A file of the project; the project directory itself is none.
+pub(super) fn file_path(text: String) -> Result<String, Refusal> {
+    let path = project_path(text)?;
+    if path.is_empty() { Err(Refusal::invalid("this is the project directory, not a file")) } else { Ok(path) }
+}
+
+/// On the wire, values are already in the form that `rule` gives them.
+fn normal(text: &str, rule: impl Fn(String) -> Result<String, Refusal>) -> Result<(), Refusal> {
+    match rule(text.to_owned())? {
+        normal if normal == text => Ok(()),
+        normal => {
+            Err(Refusal::invalid(format!("`{text}` is not in its normal form")).help(format!("write `{normal}`")))
+        }
+    }
+}

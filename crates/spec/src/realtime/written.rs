@@ -1,0 +1,161 @@
+//! `cortex.yaml` as users write it. The documentation of each field is what editors show.
+
+use std::{borrow::Cow, collections::BTreeMap, fmt};
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, Visitor},
+};
+use serde_json::{Map, Value};
+
+use super::{Kind, PredictorType};
+use crate::de::At;
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Api {
+    /// Name of the API: lower-case letters, digits and dashes; begins with a letter. Required.
+    #[schemars(length(min = 1, max = 42))]
+    pub(super) name: Option<At<String>>,
+    /// Required.
+    pub(super) kind: Option<At<Kind>>,
+    /// What answers requests. Required.
+    pub(super) predictor: Option<At<Predictor>>,
+    /// What one replica asks of its machine.
+    pub(super) compute: Option<At<Compute>>,
+    /// Where the API is served.
+    pub(super) networking: Option<At<Networking>>,
+    /// How many replicas there are.
+    pub(super) autoscaling: Option<At<Autoscaling>>,
+    /// How an update replaces replicas.
+    pub(super) update_strategy: Option<At<UpdateStrategy>>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Predictor {
+    /// `onnx` serves a model file, `python` a predictor class. Required.
+    pub(super) r#type: Option<At<PredictorType>>,
+    /// The model (`onnx`) or the Python file with the class (`python`), relative to cortex.yaml. Required.
+    pub(super) path: Option<At<String>>,
+    /// Handed to the predictor class; free-form (`python` only).
+    #[schemars(extend("default" = {}))]
+    pub(super) config: Option<At<Map<String, Value>>>,
+    /// Environment variables of the predictor's processes.
+    #[schemars(extend("default" = {}))]
+    pub(super) env: Option<At<BTreeMap<String, At<String>>>>,
+    /// Directory put on PYTHONPATH, relative to cortex.yaml (`python` only). Default: the directory of cortex.yaml.
+    pub(super) python_path: Option<At<String>>,
+    /// Worker processes of one replica (`python` only).
+    #[schemars(range(min = 1, max = 100), extend("default" = 1))]
+    pub(super) processes_per_replica: Option<At<i64>>,
+    /// Requests one process answers at a time (`python`), or threads that compute one prediction (`onnx`).
+    #[schemars(range(min = 1, max = 1024), extend("default" = 1))]
+    pub(super) threads_per_process: Option<At<i64>>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Compute {
+    /// Processor cores: a number, or thousandths such as `200m`. At least 20m.
+    #[schemars(extend("default" = "200m"))]
+    pub(super) cpu: Option<At<Amount>>,
+    /// Memory, such as `512Mi` or `1Gi`. At least 20Mi. Default: no request.
+    pub(super) mem: Option<At<Amount>>,
+    /// GPUs; only 0 is supported yet.
+    #[schemars(range(min = 0, max = 0), extend("default" = 0))]
+    pub(super) gpu: Option<At<i64>>,
+    /// Inferentia chips; only 0 is supported yet.
+    #[schemars(range(min = 0, max = 0), extend("default" = 0))]
+    pub(super) inf: Option<At<i64>>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Networking {
+    /// Path under which the API is served. Default: `/<name>`.
+    #[schemars(length(max = 1000))]
+    pub(super) endpoint: Option<At<String>>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Autoscaling {
+    /// Fewest replicas.
+    #[schemars(range(min = 1, max = 10000), extend("default" = 1))]
+    pub(super) min_replicas: Option<At<i64>>,
+    /// Most replicas; has to equal `min_replicas` yet. Default: `min_replicas`.
+    #[schemars(range(min = 1, max = 10000))]
+    pub(super) max_replicas: Option<At<i64>>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct UpdateStrategy {
+    /// Replicas above the wanted number during an update: a number, or a percentage such as `25%`.
+    #[schemars(extend("default" = "25%"))]
+    pub(super) max_surge: Option<At<Amount>>,
+    /// Replicas that may be missing during an update: a number, or a percentage such as `25%`.
+    #[schemars(extend("default" = "25%"))]
+    pub(super) max_unavailable: Option<At<Amount>>,
+}
+
+/// A number, or a number with a unit.
+pub(super) enum Amount {
+    Whole(i64),
+    Fraction(f64),
+    Text(String),
+}
+
+impl fmt::Display for Amount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Whole(value) => value.fmt(f),
+            Self::Fraction(value) => value.fmt(f),
+            Self::Text(value) => value.fmt(f),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Amount {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(AmountVisitor)
+    }
+}
+
+impl JsonSchema for Amount {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Amount".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": ["number", "string"] })
+    }
+}
+
+struct AmountVisitor;
+
+impl Visitor<'_> for AmountVisitor {
+    type Value = Amount;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a number, or a number with a unit")
+    }
+
+    fn visit_i64<E: de::Error>(self, value: i64) -> Result<Amount, E> {
+        Ok(Amount::Whole(value))
+    }
+
+    fn visit_f64<E: de::Error>(self, value: f64) -> Result<Amount, E> {
+        Ok(Amount::Fraction(value))
+    }
+
+    fn visit_str<E: de::Error>(self, value: &str) -> Result<Amount, E> {
+        Ok(Amount::Text(value.to_owned()))
+    }
+}

@@ -1,0 +1,12 @@
+//! How the processes reach one another: addresses, listeners, TLS from the cluster's own authority, and an HTTP server
+//! loop that can be stopped without dropping a request.
+
+mod address;
+mod authority;
+mod server;
+mod tls;
+
+pub use address::{Address, InvalidAddress, Listener, Peer, Stream};
+pub use authority::{Authority, AuthorityError, AuthorityPem, LEAF_DAYS};
+pub use server::{Limits, Server};
+pub use tls::{ServerTls, TlsError, client_config, fingerprint};

@@ -1,0 +1,98 @@
+//! TLS 1.2 and 1.3 on both sides, by rustls and ring.
+//!
+//! A server's certificate is replaced in place while it runs: a connection takes the configuration that is current when
+//! it begins, so a renewal drops nothing.
+
+use std::{sync::Arc, time::Duration};
+
+use arc_swap::ArcSwap;
+use rustls::{ClientConfig, RootCertStore, ServerConfig, crypto::CryptoProvider};
+use rustls_pki_types::{CertificateDer, pem::PemObject as _};
+use sha2::{Digest as _, Sha256};
+use time::OffsetDateTime;
+
+use crate::{Authority, AuthorityError, LEAF_DAYS};
+
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    #[error(transparent)]
+    Authority(#[from] AuthorityError),
+    #[error("the TLS library refused the certificate")]
+    Rustls(#[from] rustls::Error),
+    #[error("this is not a certificate in PEM form")]
+    NotPem,
+}
+
+/// The TLS half of a server: its present certificate, and the way to the next.
+#[derive(Clone)]
+pub struct ServerTls {
+    current: Arc<ArcSwap<ServerConfig>>,
+    authority: Arc<Authority>,
+    names: Arc<[String]>,
+}
+
+impl ServerTls {
+    /// Gets a first certificate for these names from the authority.
+    pub fn new(authority: Arc<Authority>, names: &[String]) -> Result<Self, TlsError> {
+        let first = server_config(&authority, names)?;
+        Ok(Self { current: Arc::new(ArcSwap::from_pointee(first)), authority, names: names.into() })
+    }
+
+    pub(crate) fn config(&self) -> Arc<ServerConfig> {
+        self.current.load_full()
+    }
+
+    /// Takes a new certificate for every connection that begins from now on.
+    pub fn renew(&self) -> Result<(), TlsError> {
+        self.current.store(Arc::new(server_config(&self.authority, &self.names)?));
+        Ok(())
+    }
+
+    /// Renews after two thirds of each certificate's life, for as long as the future is polled.
+    pub async fn keep_renewed(&self) {
+        let period = Duration::from_secs(LEAF_DAYS.unsigned_abs() * 24 * 3600 * 2 / 3);
+        loop {
+            tokio::time::sleep(period).await;
+            match self.renew() {
+                Ok(()) => tracing::info!("the server certificate was renewed"),
+                Err(error) => tracing::error!(%error, "the server certificate could not be renewed"),
+            }
+        }
+    }
+}
+
+fn server_config(authority: &Authority, names: &[String]) -> Result<ServerConfig, TlsError> {
+    let (chain, key) = authority.issue(names, OffsetDateTime::now_utc())?;
+    let mut config = ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+/// A client that trusts exactly the authorities in this PEM text, and no public one.
+pub fn client_config(ca_pem: &str) -> Result<ClientConfig, TlsError> {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(ca_pem.as_bytes()) {
+        roots.add(certificate.map_err(|_| TlsError::NotPem)?)?;
+    }
+    if roots.is_empty() {
+        return Err(TlsError::NotPem);
+    }
+    Ok(ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
+        .with_root_certificates(roots)
+        .with_no_client_auth())
+}
+
+/// Lower-case hex SHA-256 of the first certificate in the PEM text, as `openssl x509 -fingerprint -sha256` has it but
+/// for case and colons.
+pub fn fingerprint(pem: &str) -> Result<String, TlsError> {
+    let certificate = CertificateDer::from_pem_slice(pem.as_bytes()).map_err(|_| TlsError::NotPem)?;
+    Ok(hex::encode(Sha256::digest(&certificate)))
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}
