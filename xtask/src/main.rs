@@ -1,1 +1,126 @@
-fn main() {}
+//! `cargo xtask`: everything that is done to this repository, in Rust instead of shell scripts.
+//!
+//! One file per task. This file only reads the arguments and turns the outcome into an exit code.
+
+mod ci;
+mod deps;
+mod generate;
+mod python;
+mod quickstart;
+mod run;
+mod test;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+usage: cargo xtask <task>
+
+  quickstart [--keep]            build, then cluster up, deploy, predict, cluster down on this machine;
+                                 --keep leaves the cluster running
+  test [--full] [-- ARGS]        all tests; --full runs the expensive ones whole; ARGS go to the test runner
+                                 (cargo-nextest if it is installed, else cargo test)
+  ci                             what has to pass before a change lands: fmt, clippy, deps, generate --check, test
+  deps                           check who depends on whom
+  generate [--check]             write the generated pages of docs/, or only say which are stale
+";
+
+#[derive(Debug, PartialEq, Eq)]
+enum Task {
+    Quickstart { keep: bool },
+    Test(test::Options),
+    Ci,
+    Deps,
+    Generate { check: bool },
+    Help,
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let task = match parse(&arguments) {
+        Ok(task) => task,
+        Err(problem) => {
+            eprint!("error: {problem}\n\n{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    perform(&task).unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn perform(task: &Task) -> anyhow::Result<ExitCode> {
+    match task {
+        Task::Quickstart { keep } => quickstart::run(*keep)?,
+        Task::Test(options) => return test::run(options),
+        Task::Ci => return ci::run(),
+        Task::Deps => deps::run()?,
+        Task::Generate { check } => generate::run(*check)?,
+        Task::Help => print!("{USAGE}"),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn parse(arguments: &[String]) -> Result<Task, String> {
+    let Some((name, rest)) = arguments.split_first() else {
+        return Err("which task?".to_owned());
+    };
+    match name.as_str() {
+        "quickstart" => Ok(Task::Quickstart { keep: only_flag(rest, "--keep")? }),
+        "test" => Ok(Task::Test(test_options(rest)?)),
+        "ci" => no_arguments(rest).map(|()| Task::Ci),
+        "deps" => no_arguments(rest).map(|()| Task::Deps),
+        "generate" => Ok(Task::Generate { check: only_flag(rest, "--check")? }),
+        "help" | "--help" | "-h" => Ok(Task::Help),
+        other => Err(format!("there is no task `{other}`")),
+    }
+}
+
+fn test_options(arguments: &[String]) -> Result<test::Options, String> {
+    let end = arguments.iter().position(|argument| argument == "--").unwrap_or(arguments.len());
+    let full = only_flag(&arguments[..end], "--full")
+        .map_err(|problem| format!("{problem}; what is for the test runner comes after `--`"))?;
+    Ok(test::Options { full, runner_arguments: arguments.iter().skip(end + 1).cloned().collect() })
+}
+
+fn only_flag(arguments: &[String], flag: &str) -> Result<bool, String> {
+    match arguments.iter().find(|argument| *argument != flag) {
+        Some(other) => Err(format!("unknown argument `{other}`")),
+        None => Ok(!arguments.is_empty()),
+    }
+}
+
+fn no_arguments(arguments: &[String]) -> Result<(), String> {
+    arguments.first().map_or(Ok(()), |other| Err(format!("unknown argument `{other}`")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Task, parse, test::Options};
+
+    fn parsed(line: &str) -> Result<Task, String> {
+        parse(&line.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn flags_select_variants() {
+        assert_eq!(parsed("quickstart"), Ok(Task::Quickstart { keep: false }));
+        assert_eq!(parsed("quickstart --keep"), Ok(Task::Quickstart { keep: true }));
+        assert_eq!(parsed("generate --check"), Ok(Task::Generate { check: true }));
+    }
+
+    #[test]
+    fn what_follows_two_dashes_is_the_runners() {
+        let options = Options { full: true, runner_arguments: vec!["-p".into(), "spec".into(), "--full".into()] };
+        assert_eq!(parsed("test --full -- -p spec --full"), Ok(Task::Test(options)));
+        assert_eq!(parsed("test --"), Ok(Task::Test(Options { full: false, runner_arguments: vec![] })));
+    }
+
+    #[test]
+    fn unknown_words_are_refused() {
+        assert!(parsed("").is_err());
+        assert_eq!(parsed("tset"), Err("there is no task `tset`".to_owned()));
+        assert_eq!(parsed("ci --fast"), Err("unknown argument `--fast`".to_owned()));
+        assert!(parsed("test -p spec").is_err_and(|problem| problem.contains("after `--`")));
+    }
+}

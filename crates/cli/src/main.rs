@@ -1,1 +1,45 @@
-fn main() {}
+//! `cortex`: the command line and, in the same binary, every process of a cluster.
+//!
+//! `args` says what may be typed, `commands` does it, one file per command; `process` is the long-running side of the
+//! binary; `local` is a cluster on this machine. Only here and in `process` are adapters chosen.
+
+mod args;
+mod commands;
+mod environments;
+mod home;
+mod local;
+mod operator_client;
+mod output;
+mod process;
+mod project;
+mod report;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    // Of the two providers that rustls knows, the one this workspace compiles.
+    if rustls::crypto::ring::default_provider().install_default().is_err() {
+        unreachable!("nothing else installs a provider");
+    }
+    let arguments = args::Arguments::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            report::print(&report::Failure::internal(format!("the runtime cannot start: {error}")), false);
+            return ExitCode::FAILURE;
+        }
+    };
+    let json = arguments.wants_json();
+    let outcome = runtime.block_on(Box::pin(commands::run(arguments)));
+    // A blocked read of standard input must not hold up the end.
+    runtime.shutdown_background();
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            report::print(&failure, json);
+            failure.exit_code()
+        }
+    }
+}

@@ -62,7 +62,8 @@ impl Follower {
         loop {
             let Err(error) = self.follow(&tried, &mut pause).await;
             if !self.store_fails {
-                let with = if self.published { "the last routes and keys" } else { "no routes, for there are none on disk" };
+                let with =
+                    if self.published { "the last routes and keys" } else { "no routes, for there are none on disk" };
                 tracing::error!(%error, "routes and keys cannot be read: going on with {with}");
                 self.store_fails = true;
             }
@@ -144,7 +145,11 @@ impl Follower {
     }
 
     /// `None` if the document is the known version, or is not there.
-    async fn read<T: DeserializeOwned>(&self, key: &str, known: &Option<Version>) -> Result<Option<(T, Version)>, StateError> {
+    async fn read<T: DeserializeOwned>(
+        &self,
+        key: &str,
+        known: &Option<Version>,
+    ) -> Result<Option<(T, Version)>, StateError> {
         let found = within(self.timeouts.store, state::read::<T>(&*self.state, key)).await?;
         Ok(found.filter(|(_, version)| known.as_ref() != Some(version)))
     }

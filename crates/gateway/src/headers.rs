@@ -2,9 +2,7 @@
 
 use http::{
     HeaderMap, HeaderName, HeaderValue, Request, Version,
-    header::{
-        CONNECTION, COOKIE, EXPECT, FORWARDED, HOST, PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE,
-    },
+    header::{CONNECTION, COOKIE, EXPECT, FORWARDED, HOST, PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE},
     uri::Authority,
 };
 use transport::Peer;
@@ -37,7 +35,12 @@ pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
 ///
 /// Whatever strangers say about forwarding is replaced. `Expect` goes because this gateway itself answers it
 /// (100 when the replica wants the body).
-pub(crate) fn for_replica<B>(request: &mut Request<B>, id: &HeaderValue, peer: Peer, encrypted: bool) -> Result<(), Error> {
+pub(crate) fn for_replica<B>(
+    request: &mut Request<B>,
+    id: &HeaderValue,
+    peer: Peer,
+    encrypted: bool,
+) -> Result<(), Error> {
     let host = host(request)?;
     let headers = request.headers_mut();
     let trailers = wants_trailers(headers);

@@ -18,6 +18,8 @@
 //! [`follow`] replaces when they change. No request waits for the store: when it is gone, or the operator is, the last
 //! snapshot goes on being served, and it outlives the process in a file ([`cache`]).
 
+#![cfg_attr(test, expect(clippy::unwrap_used, reason = "a test"))]
+
 mod cache;
 mod error;
 mod follow;

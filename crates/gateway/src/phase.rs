@@ -1,8 +1,8 @@
 //! The phases of a request, in their order.
 
-pub(crate) mod identify;
 pub(crate) mod authenticate;
-pub(crate) mod route;
 pub(crate) mod choose;
 pub(crate) mod forward;
+pub(crate) mod identify;
 pub(crate) mod record;
+pub(crate) mod route;

@@ -20,7 +20,7 @@ use crate::{
     },
     respond::{self, ResponseBody},
     snapshot::{Api, Table},
-    upstream::{ReplyBody, RequestBody},
+    upstream::RequestBody,
 };
 
 /// Whether the gateway serves; for load balancers, and the only path without a key.
@@ -42,7 +42,12 @@ impl Pipeline {
     }
 
     /// `encrypted`: the client spoke TLS.
-    pub(crate) async fn handle(&self, request: Request<Incoming>, peer: Peer, encrypted: bool) -> Response<ResponseBody> {
+    pub(crate) async fn handle(
+        &self,
+        request: Request<Incoming>,
+        peer: Peer,
+        encrypted: bool,
+    ) -> Response<ResponseBody> {
         let id = identify(request.headers());
         let method = request.method().clone();
         if request.uri().path() == HEALTH && matches!(method, Method::GET | Method::HEAD) {
@@ -50,17 +55,22 @@ impl Pipeline {
         }
         let mut request = request.map(RequestBody::new);
         let mut record = Record::begin(&self.counters, &id, peer, &method, request.body().progress());
+        let lingers = respond::lingers(&request);
         let outcome = match self.admit(&mut request, &id, peer, encrypted) {
-            Ok(api) => self.forward(api, request, &mut record).await,
-            Err(error) => {
-                let (head, body) = request.into_parts();
-                respond::linger(body, &head.headers, head.version).await;
-                Err(error)
+            Ok(api) => {
+                record.routed(&api);
+                forward(&self.table, &self.timeouts, api, request, &mut record).await
             }
+            Err(error) => Err(Failure { error, unsent: Some(request.into_body()) }),
         };
         match outcome {
             Ok(response) => respond::reply(response, id, &method, record),
-            Err(error) => respond::refusal(&error, id, &method, record),
+            Err(Failure { error, unsent }) => {
+                if let Some(body) = unsent.filter(|_| lingers) {
+                    respond::linger(body).await;
+                }
+                respond::refusal(&error, id, &method, record)
+            }
         }
     }
 
@@ -77,16 +87,6 @@ impl Pipeline {
         let api = route(request, &snapshot)?;
         headers::for_replica(request, id, peer, encrypted)?;
         Ok(api)
-    }
-
-    async fn forward(
-        &self,
-        api: Arc<Api>,
-        request: Request<RequestBody>,
-        record: &mut Record,
-    ) -> Result<Response<ReplyBody>, Error> {
-        record.routed(&api);
-        forward(&self.table, &self.timeouts, api, request, record).await
     }
 
     fn health(&self, id: HeaderValue, method: &Method) -> Response<ResponseBody> {

@@ -9,8 +9,8 @@ use std::{
 use api::wire::ErrorBody;
 use bytes::Bytes;
 use http::{
-    HeaderValue, Method, Response, Version,
-    header::{ALLOW, CONTENT_TYPE, EXPECT, HeaderMap, RETRY_AFTER, WWW_AUTHENTICATE},
+    HeaderValue, Method, Request, Response, Version,
+    header::{ALLOW, CONTENT_TYPE, EXPECT, RETRY_AFTER, WWW_AUTHENTICATE},
 };
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt as _, Full};
@@ -41,7 +41,12 @@ enum Content {
 }
 
 /// A replica's response, as the client gets it.
-pub(crate) fn reply(response: Response<ReplyBody>, id: HeaderValue, method: &Method, record: Record) -> Response<ResponseBody> {
+pub(crate) fn reply(
+    response: Response<ReplyBody>,
+    id: HeaderValue,
+    method: &Method,
+    record: Record,
+) -> Response<ResponseBody> {
     let (mut head, body) = response.into_parts();
     headers::remove_hop_by_hop(&mut head.headers);
     // The server writes the version that the client speaks.
@@ -108,15 +113,18 @@ fn finish(
     })
 }
 
+/// Whether [`linger`] is for this request: not for HTTP/2, which can refuse a body without ending the connection, nor
+/// for a client that waits for 100 and has sent nothing.
+pub(crate) fn lingers<B>(request: &Request<B>) -> bool {
+    request.version() <= Version::HTTP_11 && !request.headers().contains_key(EXPECT)
+}
+
 /// Reads what a refused client is still sending. Over HTTP/1 a connection that is closed with unread bytes in it is
 /// reset, and the reset may overtake the response (RFC 9112, 9.6), so that the client never learns why.
-pub(crate) async fn linger(body: RequestBody, headers: &HeaderMap, version: Version) {
-    // A client that waits for 100 has sent nothing, and with much to send the connection will break anyway.
-    let much = body.size_hint().lower() > LINGER_BYTES;
-    if body.is_end_stream() || version > Version::HTTP_11 || much || headers.contains_key(EXPECT) {
+pub(crate) async fn linger(mut body: RequestBody) {
+    if body.is_end_stream() || body.size_hint().lower() > LINGER_BYTES {
         return;
     }
-    let mut body = body;
     let read = async {
         let mut left = LINGER_BYTES;
         while let Some(Ok(frame)) = body.frame().await {

@@ -13,7 +13,7 @@ use api::{
 };
 use state::{State, StateError};
 
-pub use bundles::Upload;
+
 pub use store::{Deployment, Head, Specification, Store, bundle_key};
 
 use crate::{

@@ -100,6 +100,21 @@ impl<'de> Deserializer<'de> for NodeReader<'_> {
         }
     }
 
+    /// Derived code would take a list for a struct, field by field; a user who writes one means something else.
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, SerdeError> {
+        match self.value() {
+            Value::List(_) => {
+                Err(de::Error::invalid_type(Unexpected::Seq, &visitor)).map_err(|e: SerdeError| e.at(self.node))
+            }
+            _ => self.deserialize_any(visitor),
+        }
+    }
+
     fn deserialize_enum<V: Visitor<'de>>(
         self,
         _: &'static str,
@@ -115,7 +130,7 @@ impl<'de> Deserializer<'de> for NodeReader<'_> {
 
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct
-        seq tuple tuple_struct map struct identifier ignored_any
+        seq tuple tuple_struct map identifier ignored_any
     }
 }
 

@@ -109,6 +109,9 @@ impl<'a> Document<'a> {
 
     /// Reports that what stands at `node` is refused.
     pub(crate) fn refuse(&mut self, node: NodeId, mut refusal: Refusal) {
+        if self.problems.len() >= MAX_PROBLEMS {
+            return;
+        }
         let path = self.tree.path(node, false);
         if !path.is_empty() {
             refusal.message = format!("{path}: {}", refusal.message);

@@ -166,6 +166,7 @@ impl Invalid {
         for problem in &self.problems {
             // Writing to a string does not fail, and neither does looking up a span: they are cut to the text.
             let _ = handler.render_report(&mut out, &Located { problem, source: &self.source });
+            out.push('\n');
         }
         let count = self.problems.len();
         out + &format!("{}: {count} problem{}\n", self.source_name(), if count == 1 { "" } else { "s" })

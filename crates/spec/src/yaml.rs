@@ -17,7 +17,7 @@ use crate::problem::{Kind, Refusal};
 const MAX_BYTES: usize = 1 << 20;
 const MAX_DEPTH: usize = 32;
 /// Counted with every alias written out.
-const MAX_NODES: usize = 50_000;
+const MAX_NODES: usize = 10_000;
 
 pub(crate) type NodeId = usize;
 
@@ -129,6 +129,7 @@ fn options() -> Options {
     serde_saphyr::options! {
         budget: serde_saphyr::budget! {
             max_depth: MAX_DEPTH,
+            flow_nesting_limit: MAX_DEPTH,
             max_nodes: MAX_NODES,
             max_events: 4 * MAX_NODES,
             max_aliases: 1_000,
@@ -145,32 +146,54 @@ fn options() -> Options {
     }
 }
 
-/// What the parser says, in words for somebody who does not know parsers.
+/// Where the parser gave up, and why, in words for somebody who does not know parsers.
 fn syntax(text: &str, error: &Error) -> (Place, Refusal) {
     let place = error.location().map_or_else(start, |location| place(text, location));
-    let said = error.to_string();
+    let cause = match error {
+        Error::AliasError { error, .. } => error,
+        error => error,
+    };
+    let said = cause.to_string();
     let message = said.split(" at line ").next().unwrap_or(&said);
-    let refusal = match error {
+    if message.starts_with("tab") || message.contains(" tab") {
+        let refusal = Refusal::new(Kind::Syntax, "a tab is used for indentation");
+        return (tab(text, place), refusal.help("YAML is indented with spaces only"));
+    }
+    (place, in_plain_words(cause, message))
+}
+
+fn in_plain_words(cause: &Error, message: &str) -> Refusal {
+    match cause {
         Error::MultipleDocuments { .. } => Refusal::new(Kind::MultipleDocuments, "a second document begins here")
             .help("one file holds one document: remove the `---` before it, or make two files"),
         Error::Budget { .. }
         | Error::AliasReplayLimitExceeded { .. }
         | Error::AliasExpansionLimitExceeded { .. }
         | Error::AliasReplayStackDepthExceeded { .. } => {
-            Refusal::new(Kind::TooLarge, format!("the file is too large or too deeply nested: {message}"))
-        }
-        _ if message.contains("tab") => {
-            Refusal::new(Kind::Syntax, "a tab is used for indentation").help("YAML is indented with spaces only")
+            Refusal::new(Kind::TooLarge, "the file is too large, too deeply nested, or has too many aliases")
+                .help(format!("at most {MAX_DEPTH} levels and {MAX_NODES} values are possible, aliases written out"))
         }
         Error::UnknownAnchor { .. } => Refusal::new(Kind::Syntax, "this alias refers to an anchor that does not exist")
             .help("put text that begins with `*` in quotes"),
+        _ if message.contains("recursion limit") => Refusal::new(Kind::TooLarge, "the file is too deeply nested")
+            .help(format!("at most {MAX_DEPTH} levels are possible")),
         _ if message.starts_with("mapping values are not allowed") => {
             Refusal::new(Kind::Syntax, "a `:` is not allowed here")
                 .help("check the indentation, and put text that contains `: ` in quotes")
         }
         _ => Refusal::new(Kind::Syntax, format!("not valid YAML: {message}")),
-    };
-    (place, refusal)
+    }
+}
+
+/// The parser points to the beginning of what a tab cuts in two; the tab itself is what has to go.
+fn tab(text: &str, found: Place) -> Place {
+    let indentation = |line: &str| line.len() - line.trim_start_matches([' ', '\t']).len();
+    let lines = text.lines().enumerate().skip(found.line - 1);
+    let mut tabs = lines.filter_map(|(index, line)| Some((index, line[..indentation(line)].find('\t')?)));
+    tabs.next().map_or(found, |(index, column)| {
+        let at = offset(text, index + 1, column + 1);
+        Place { line: index + 1, column: column + 1, span: at..at + 1 }
+    })
 }
 
 /// The parser gives bytes for nodes but not for every error; lines and characters it gives always.

@@ -1,7 +1,10 @@
 //! Where a process listens: a TCP port, or a socket file that only this user's processes can open.
 
 use std::{
-    fmt, io,
+    fmt,
+    fs::Permissions,
+    io,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     pin::Pin,
     str::FromStr,
@@ -112,7 +115,9 @@ impl Listener {
                     Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                     _ => {}
                 }
-                Ok(Self::Unix(UnixListener::bind(path)?))
+                let listener = UnixListener::bind(path)?;
+                std::fs::set_permissions(path, Permissions::from_mode(0o600))?;
+                Ok(Self::Unix(listener))
             }
         }
     }

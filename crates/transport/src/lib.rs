@@ -3,6 +3,7 @@
 
 mod address;
 mod authority;
+mod preface;
 mod server;
 mod tls;
 

@@ -1,7 +1,9 @@
 //! An HTTP/1.1 and HTTP/2 server loop, over TLS or not, that can be stopped without dropping a request.
 //!
-//! A TLS handshake runs in the connection's own task, so a client that stalls in it holds up nobody else. To stop: close
-//! the listener, tell every connection to finish what it has begun, wait for them up to `drain`, then end the rest.
+//! HTTP/2 is for those who ask for it in the TLS handshake (ALPN); without TLS there is HTTP/1.1 only. The handshake
+//! runs in the connection's own task, so a client that stalls in it holds up nobody else, and a client that says nothing
+//! at all loses its connection. To stop: close the listener, tell every connection to finish what it has begun, wait for
+//! them up to `drain`, then end the rest.
 
 use std::{convert::Infallible, error::Error as StdError, future::Future, sync::Arc, time::Duration};
 
@@ -12,22 +14,24 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{conn::auto, graceful::GracefulShutdown},
 };
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    sync::Semaphore,
-};
+use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{Listener, Peer, ServerTls, Stream};
+use crate::{
+    Listener, Peer, ServerTls, Stream,
+    preface::{Io, Preface},
+};
 
 /// What one client may take of a server.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// Open connections, all clients together; further ones wait in the kernel's queue.
     pub connections: usize,
-    /// From accept to the end of the TLS handshake.
+    /// From accept to the end of the TLS handshake, and from there to the preface of an HTTP/2 connection.
     pub handshake: Duration,
-    /// From the first byte of a request to the end of its headers.
+    /// From the end of one request, or of the handshake, to the end of the next request's headers: bounds both how long
+    /// an HTTP/1.1 connection may be idle and how slowly headers may come.
     pub headers: Duration,
     /// Bytes of the request line and headers together.
     pub header_bytes: usize,
@@ -42,7 +46,7 @@ impl Default for Limits {
         Self {
             connections: 10_000,
             handshake: Duration::from_secs(10),
-            headers: Duration::from_secs(15),
+            headers: Duration::from_secs(75),
             header_bytes: 64 * 1024,
             streams: 256,
             drain: Duration::from_secs(30),
@@ -70,6 +74,9 @@ impl Server {
     {
         let Self { listener, tls, limits } = self;
         let connections = GracefulShutdown::new();
+        let tasks = TaskTracker::new();
+        let end = CancellationToken::new();
+        let _end_if_dropped = end.clone().drop_guard();
         let slots = Arc::new(Semaphore::new(limits.connections));
         let builder = builder(&limits);
         let mut stop = std::pin::pin!(stop);
@@ -90,34 +97,36 @@ impl Server {
                     }
                 },
             };
-            let (builder, handler, tls, watcher) = (builder.clone(), handler.clone(), tls.clone(), connections.watcher());
-            tokio::spawn(async move {
+            let (builder, handler, tls, watcher) =
+                (builder.clone(), handler.clone(), tls.clone(), connections.watcher());
+            let connection = async move {
                 let _slot = slot;
-                let Some(stream) = secure(stream, tls, limits.handshake).await else { return };
+                let Some((stream, version)) = secure(stream, tls, &limits).await else { return };
                 let service = service_fn(move |request| {
                     let reply = handler(request, peer);
                     async move { Ok::<_, Infallible>(reply.await) }
                 });
+                let builder = version.only(builder);
                 let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
                 if let Err(error) = watcher.watch(connection).await {
                     tracing::debug!(error = &*error, %peer, "a connection ended in an error");
                 }
-            });
+            };
+            tasks.spawn(end.clone().run_until_cancelled_owned(connection));
         }
         drop(listener);
         if tokio::time::timeout(limits.drain, connections.shutdown()).await.is_err() {
-            tracing::warn!("requests still running after {:?} were ended", limits.drain);
+            tracing::warn!("requests still running after {:?} are ended", limits.drain);
+            end.cancel();
         }
+        tasks.close();
+        tasks.wait().await;
     }
 }
 
 fn builder(limits: &Limits) -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.headers)
-        .max_buf_size(limits.header_bytes);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(limits.headers).max_buf_size(limits.header_bytes);
     builder
         .http2()
         .timer(TokioTimer::new())
@@ -127,14 +136,27 @@ fn builder(limits: &Limits) -> auto::Builder<TokioExecutor> {
     builder
 }
 
-/// Either kind of connection, as the HTTP layer sees it.
-trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
+enum Version {
+    Http1,
+    Http2,
+}
 
-async fn secure(stream: Stream, tls: Option<ServerTls>, limit: Duration) -> Option<Box<dyn Io>> {
-    let Some(tls) = tls else { return Some(Box::new(stream)) };
-    match tokio::time::timeout(limit, TlsAcceptor::from(tls.config()).accept(stream)).await {
-        Ok(Ok(stream)) => Some(Box::new(stream)),
+impl Version {
+    fn only(self, builder: auto::Builder<TokioExecutor>) -> auto::Builder<TokioExecutor> {
+        match self {
+            Self::Http1 => builder.http1_only(),
+            Self::Http2 => builder.http2_only(),
+        }
+    }
+}
+
+async fn secure(stream: Stream, tls: Option<ServerTls>, limits: &Limits) -> Option<(Box<dyn Io>, Version)> {
+    let Some(tls) = tls else { return Some((Box::new(stream), Version::Http1)) };
+    match tokio::time::timeout(limits.handshake, TlsAcceptor::from(tls.config()).accept(stream)).await {
+        Ok(Ok(stream)) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => {
+            Some((Box::new(Preface::new(stream, limits.handshake)), Version::Http2))
+        }
+        Ok(Ok(stream)) => Some((Box::new(stream), Version::Http1)),
         Ok(Err(error)) => {
             tracing::debug!(%error, "a TLS handshake failed");
             None

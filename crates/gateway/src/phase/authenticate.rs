@@ -6,10 +6,7 @@
 //! ours, is removed, so that no predictor ever sees one.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use http::{
-    HeaderMap, HeaderName, HeaderValue,
-    header::AUTHORIZATION,
-};
+use http::{HeaderMap, HeaderName, HeaderValue, header::AUTHORIZATION};
 use identity::{KeyKind, Secret, sha256_hex};
 use subtle::{Choice, ConstantTimeEq as _};
 
@@ -142,7 +139,10 @@ mod tests {
     fn the_users_own_authorization_passes_and_a_key_of_ours_never() {
         let keys = keys(&[1]);
         let (good, old) = (key(1), format!("Bearer {}", key(7)));
-        assert_eq!(attempt(&[("x-api-key", &good), ("authorization", "Bearer theirs")], &keys).unwrap(), ["authorization"]);
+        assert_eq!(
+            attempt(&[("x-api-key", &good), ("authorization", "Bearer theirs")], &keys).unwrap(),
+            ["authorization"]
+        );
         assert!(attempt(&[("x-api-key", &good), ("authorization", &old)], &keys).unwrap().is_empty());
         assert!(attempt(&[("x-api-key", "wrong"), ("authorization", &basic("", &good))], &keys).unwrap().is_empty());
     }

@@ -56,7 +56,10 @@ mod tests {
             version: "v".to_owned(),
             address: Address::Tcp(format!("127.0.0.1:{}", number + 1)),
         };
-        Api { name: "iris".into(), replicas: (0..count).map(|number| Arc::new(Upstream::new(&route(number)))).collect() }
+        Api {
+            name: "iris".into(),
+            replicas: (0..count).map(|number| Arc::new(Upstream::new(&route(number)))).collect(),
+        }
     }
 
     #[test]
@@ -105,8 +108,7 @@ mod tests {
     #[test]
     fn load_is_even_over_many() {
         let api = api(50);
-        let guards: Vec<_> =
-            (0..5000).map(|_| choose(&api, &[], Instant::now(), rand::random()).unwrap()).collect();
+        let guards: Vec<_> = (0..5000).map(|_| choose(&api, &[], Instant::now(), rand::random()).unwrap()).collect();
         let most = api.replicas.iter().map(|replica| replica.in_flight()).max().unwrap();
         assert!(most <= 110, "one of fifty replicas has {most} of {} requests", guards.len());
     }

@@ -28,7 +28,9 @@ mod tests {
     #[test]
     fn a_good_id_is_kept_and_any_other_replaced() {
         let long = "a".repeat(MAX_LENGTH + 1);
-        for (given, kept) in [("req-1.A_b", true), (&long[1..], true), (&long, false), ("", false), ("a b", false), ("a\"b", false)] {
+        for (given, kept) in
+            [("req-1.A_b", true), (&long[1..], true), (&long, false), ("", false), ("a b", false), ("a\"b", false)]
+        {
             let headers = HeaderMap::from_iter([(REQUEST_ID, HeaderValue::from_str(given).unwrap())]);
             let id = identify(&headers);
             assert_eq!(id == given, kept, "{given}");

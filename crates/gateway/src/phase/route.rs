@@ -102,7 +102,9 @@ mod tests {
     #[test]
     fn a_root_api_gets_what_no_other_does() {
         let snapshot = snapshot(&["/", "/iris"]);
-        for (uri, api, rest) in [("/", "/", "/"), ("/x/y", "/", "/x/y"), ("/iris2", "/", "/iris2"), ("/iris", "/iris", "/")] {
+        for (uri, api, rest) in
+            [("/", "/", "/"), ("/x/y", "/", "/x/y"), ("/iris2", "/", "/iris2"), ("/iris", "/iris", "/")]
+        {
             assert_eq!(routed(uri, &snapshot), Ok((api.to_owned(), rest.to_owned())), "{uri}");
         }
     }

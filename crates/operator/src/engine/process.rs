@@ -199,3 +199,31 @@ fn failed(path: &Path, error: &std::io::Error) -> EngineError {
         _ => EngineError::Failed(format!("{}: {error}", path.display())),
     }
 }
+
+/// Ends every replica below a data directory that no operator uses any more, gently at first. Returns how many lived.
+pub async fn stop_all(data: &Path, patience: Duration) -> Result<usize, EngineError> {
+    let root = home::replicas(data);
+    if !root.is_dir() {
+        return Ok(0);
+    }
+    let begin = Instant::now();
+    let mut asked = BTreeSet::new();
+    loop {
+        let living: Vec<_> = Home::all(data)?.into_iter().filter(Home::is_locked).collect();
+        if living.is_empty() {
+            return Ok(asked.len());
+        }
+        let overdue = begin.elapsed() > patience;
+        for home in living {
+            // Before its first status a replica's process id is not known; it will be at the next look.
+            let Some(status) = home.status() else { continue };
+            if overdue {
+                home::signal(status.pid, rustix::process::Signal::KILL);
+            }
+            if asked.insert(home.id) {
+                home::signal(status.pid, rustix::process::Signal::TERM);
+            }
+        }
+        tokio::time::sleep(POLL).await;
+    }
+}

@@ -62,7 +62,8 @@ impl Sessions {
 
     /// Runs the model on a session that is idle, or will be. Blocks.
     pub(super) fn run(&self, inputs: &[Input], arrays: Vec<Array>) -> ort::Result<Vec<DynValue>> {
-        self.lend().run(inputs, arrays)
+        let mut loan = self.lend();
+        run(loan.session.as_mut().expect("a loan has its session until it is dropped"), inputs, arrays)
     }
 
     /// Runs every session once with zeros, so that the first caller does not pay for what is set up lazily.
@@ -71,9 +72,8 @@ impl Sessions {
         let Some(zeros) = zeros else {
             return tracing::info!("no warm-up: the model has free dimensions besides the first");
         };
-        let mut all: Vec<_> = (0..self.lock().len()).map(|_| self.lend()).collect();
-        for loan in &mut all {
-            if let Err(error) = loan.run(inputs, zeros.clone()) {
+        for session in self.lock().iter_mut() {
+            if let Err(error) = run(session, inputs, zeros.clone()) {
                 return tracing::warn!("the warm-up run failed: {error}");
             }
         }
@@ -94,22 +94,19 @@ impl Sessions {
     }
 }
 
-impl Loan<'_> {
-    fn run(&mut self, inputs: &[Input], arrays: Vec<Array>) -> ort::Result<Vec<DynValue>> {
-        let named = inputs.iter().zip(arrays);
-        let values = named
-            .map(|(input, array)| Ok((Cow::from(input.name.as_str()), value(array)?)))
-            .collect::<ort::Result<Vec<(Cow<'_, str>, SessionInputValue<'_>)>>>()?;
-        let session = self.session.as_mut().expect("a loan has its session until it is dropped");
-        Ok(session.run(values)?.into_iter().map(|(_, value)| value).collect())
-    }
-}
-
 impl Drop for Loan<'_> {
     fn drop(&mut self) {
         self.home.lock().extend(self.session.take());
         self.home.returned.notify_one();
     }
+}
+
+fn run(session: &mut Session, inputs: &[Input], arrays: Vec<Array>) -> ort::Result<Vec<DynValue>> {
+    let named = inputs.iter().zip(arrays);
+    let values = named
+        .map(|(input, array)| Ok((Cow::from(input.name.as_str()), value(array)?)))
+        .collect::<ort::Result<Vec<(Cow<'_, str>, SessionInputValue<'_>)>>>()?;
+    Ok(session.run(values)?.into_iter().map(|(_, value)| value).collect())
 }
 
 /// The process's environment, made on first use; its messages become log lines.

@@ -25,7 +25,7 @@ pub(super) fn read(document: &mut Document<'_>) -> Option<Vec<Api>> {
         return None;
     }
     let written: Vec<At<written::Api>> = document.read(&legacy::explain)?;
-    if written.is_empty() {
+    if matches!(&document.tree().node(Tree::ROOT).value, Value::List(items) if items.is_empty()) {
         document
             .refuse(Tree::ROOT, Refusal::range("there is no API in this list").help("begin one with `- name: ...`"));
     }

@@ -12,11 +12,11 @@ use api::{
     replica::{Phase, ReplicaSpec},
     wire::ReplicaPhase,
 };
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 
 use super::{
     Options, Trace, failed,
-    home::{End, Home},
+    home::{self, End, Home},
     logs,
 };
 use crate::engine::{EngineError, Replica, Workload};
@@ -273,11 +273,8 @@ impl Entry {
             Some(child) => Some(child.id()),
             None => self.home.status().map(|status| status.pid),
         };
-        let pid = pid.and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
-        if let Some(pid) = pid
-            && let Err(error) = kill_process(pid, signal)
-        {
-            tracing::warn!(replica = self.id(), %error, "a replica could not be signalled");
+        if let Some(pid) = pid {
+            home::signal(pid, signal);
         }
     }
 

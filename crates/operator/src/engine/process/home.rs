@@ -10,6 +10,7 @@ use std::{
 };
 
 use api::replica::{ReplicaSpec, ReplicaStatus};
+use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use transport::Address;
@@ -150,5 +151,13 @@ impl Home {
         {
             tracing::warn!(replica = self.id, %error, "a replica's directory could not be removed");
         }
+    }
+}
+
+/// Signals a process that is known to be a living replica.
+pub(super) fn signal(pid: u32, signal: Signal) {
+    let Some(process) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return };
+    if let Err(error) = kill_process(process, signal) {
+        tracing::warn!(pid, %error, "a replica could not be signalled");
     }
 }

@@ -27,7 +27,8 @@ pub(super) fn network(document: &mut Document<'_>, written: &mut written::Writte
             Network { visibility, vpc: bring(document, subnets, written, region) }
         }
         None => {
-            if let Some(field) = &written.load_balancer_subnets {
+            let unreadable = document.has(Tree::ROOT, "subnets");
+            if let Some(field) = written.load_balancer_subnets.as_ref().filter(|_| !unreadable) {
                 document.refuse(field.node, Refusal::conflict("needs `subnets` of yours too"));
             }
             let nat_gateway = nat(document, written, visibility);

@@ -34,7 +34,9 @@ const MAX_INITIAL_INSTANCES: u32 = 200;
 pub(super) fn read(document: &mut Document<'_>, written: &mut written::Written) -> Vec<NodeGroup> {
     let flat: Vec<_> = FLAT.iter().copied().filter(|key| document.has(Tree::ROOT, key)).collect();
     let Some(groups) = written.node_groups.take() else {
-        if flat.is_empty() && document.has(Tree::ROOT, "node_groups") {
+        if flat.is_empty() {
+            let help = "describe at least one, or a single one by `instance_type` and its neighbours at the top level";
+            document.required::<()>(Tree::ROOT, "node_groups", None, help);
             return Vec::new();
         }
         return vec![group(document, one_group(written), Tree::ROOT, Some(FLAT_NAME))];
@@ -81,15 +83,11 @@ fn one_group(written: &mut written::Written) -> written::NodeGroup {
 
 /// `node` is the mapping that holds the fields; `name` is given if the mapping has no field for it.
 fn group(document: &mut Document<'_>, written: written::NodeGroup, node: NodeId, name: Option<&str>) -> NodeGroup {
-    let help = match name {
-        Some(_) => "give `node_groups`, or for a single group its `instance_type`, for example m5.large",
-        None => "for example m5.large",
-    };
     let name = name.map(str::to_owned).or_else(|| {
         let name = document.required(node, "name", written.name, "letters, digits and dashes")?;
         document.check(name, group_name)
     });
-    let instance_type = document.required(node, "instance_type", written.instance_type, help);
+    let instance_type = document.required(node, "instance_type", written.instance_type, "for example m5.large");
     let instance_type = instance_type.and_then(|field| document.check(field, names::instance_type)).unwrap_or_default();
     let (min_instances, max_instances) = instances(document, written.min_instances, written.max_instances);
     let volume = volume(
@@ -101,7 +99,8 @@ fn group(document: &mut Document<'_>, written: written::NodeGroup, node: NodeId,
             throughput: written.instance_volume_throughput,
         },
     );
-    let enabled = written.spot.is_some_and(|spot| spot.value);
+    // A value that could not be read has been reported; what it decides is not held against the rest.
+    let enabled = written.spot.map_or_else(|| document.has(node, "spot"), |spot| spot.value);
     let spot = match written.spot_config {
         Some(config) if !enabled => {
             let refusal = Refusal::conflict("needs `spot: true`").help("add `spot: true`, or remove it");

@@ -1,0 +1,290 @@
+//! What may be typed. Nothing is done here.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+
+use crate::output::Format;
+
+/// Deploys machine-learning models as HTTPS APIs, into your own AWS account or on this machine.
+#[derive(Debug, Parser)]
+#[command(name = "cortex", version, propagate_version = true, max_term_width = 100)]
+pub struct Arguments {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Deploy every API of a configuration file, and wait until they are ready.
+    Deploy(Deploy),
+    /// Show all APIs, or one with its replicas.
+    Get(Get),
+    /// Show what an API's replicas write.
+    Logs(Logs),
+    /// Delete an API.
+    Delete(Delete),
+    /// Send a JSON file to an API and print the answer.
+    Predict(Predict),
+    /// Make, show and remove clusters.
+    #[command(subcommand)]
+    Cluster(Cluster),
+    /// Choose the cluster that the other commands talk to.
+    #[command(subcommand)]
+    Env(Env),
+    /// Keys that clients of your APIs need.
+    #[command(subcommand)]
+    ApiKey(ApiKey),
+    /// Print the version of this program and of the cluster.
+    Version(Version),
+    /// Print a completion script for a shell.
+    Completion {
+        shell: Shell,
+    },
+    /// The process of a local cluster that keeps the others running.
+    #[command(hide = true)]
+    Node(ProcessArguments),
+    /// The control plane process.
+    #[command(hide = true)]
+    Operator(ProcessArguments),
+    /// The data plane process.
+    #[command(hide = true)]
+    Gateway(ProcessArguments),
+    /// One copy of one API.
+    #[command(hide = true)]
+    Replica {
+        /// What to be: a JSON file written by an engine.
+        #[arg(long)]
+        spec: PathBuf,
+    },
+    /// Print the reference page of all commands.
+    #[command(name = "__reference", hide = true)]
+    Reference,
+}
+
+#[derive(Debug, Args)]
+pub struct ProcessArguments {
+    /// The cluster's directory.
+    #[arg(long)]
+    pub directory: PathBuf,
+}
+
+/// Which cluster a command talks to.
+#[derive(Debug, Args)]
+pub struct Target {
+    /// Environment to use instead of the default one.
+    #[arg(short, long, value_name = "NAME")]
+    pub env: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Printed {
+    /// How to print the result.
+    #[arg(short, long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub output: Format,
+}
+
+#[derive(Debug, Args)]
+pub struct Deploy {
+    /// Configuration file; its directory is the project that is uploaded.
+    #[arg(default_value = "cortex.yaml")]
+    pub file: PathBuf,
+    /// Return as soon as the operator knows what is wanted.
+    #[arg(long)]
+    pub no_wait: bool,
+    /// Seconds to wait for the APIs to get ready.
+    #[arg(long, default_value_t = 900, value_name = "SECONDS")]
+    pub timeout: u64,
+    #[command(flatten)]
+    pub target: Target,
+    #[command(flatten)]
+    pub printed: Printed,
+}
+
+#[derive(Debug, Args)]
+pub struct Get {
+    /// Only this API, in detail.
+    pub api: Option<String>,
+    /// Show again whenever something changes, until interrupted.
+    #[arg(short, long)]
+    pub watch: bool,
+    #[command(flatten)]
+    pub target: Target,
+    #[command(flatten)]
+    pub printed: Printed,
+}
+
+#[derive(Debug, Args)]
+pub struct Logs {
+    pub api: String,
+    /// Go on with new lines until interrupted.
+    #[arg(short, long)]
+    pub follow: bool,
+    /// Lines to begin with.
+    #[arg(long, default_value_t = 200, value_name = "LINES")]
+    pub tail: usize,
+    #[command(flatten)]
+    pub target: Target,
+    #[command(flatten)]
+    pub printed: Printed,
+}
+
+#[derive(Debug, Args)]
+pub struct Delete {
+    pub api: String,
+    #[command(flatten)]
+    pub target: Target,
+    #[command(flatten)]
+    pub printed: Printed,
+}
+
+#[derive(Debug, Args)]
+pub struct Predict {
+    pub api: String,
+    /// The request's body; `-` reads standard input.
+    pub file: PathBuf,
+    #[command(flatten)]
+    pub target: Target,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Cluster {
+    /// Make a cluster, or bring an existing one to what the file says.
+    Up(ClusterUp),
+    /// Show a cluster: addresses, processes, and the line that configures an environment.
+    Info(ClusterNamed),
+    /// Remove a cluster and everything in it.
+    Down(ClusterDown),
+    /// Print the cluster's certificate authority (PEM), for clients to verify it with.
+    Cert(ClusterNamed),
+}
+
+#[derive(Debug, Args)]
+pub struct ClusterUp {
+    /// Cluster configuration.
+    #[arg(short, long, default_value = "cluster.yaml", value_name = "FILE")]
+    pub config: PathBuf,
+    /// Do not ask.
+    #[arg(short, long)]
+    pub yes: bool,
+    #[command(flatten)]
+    pub printed: Printed,
+}
+
+/// A cluster of this machine; may be left out if there is only one.
+#[derive(Debug, Args)]
+pub struct WhichCluster {
+    /// Name of the cluster.
+    #[arg(short, long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// Take the name from a cluster configuration.
+    #[arg(short, long, value_name = "FILE", conflicts_with = "name")]
+    pub config: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct ClusterNamed {
+    #[command(flatten)]
+    pub which: WhichCluster,
+    #[command(flatten)]
+    pub printed: Printed,
+}
+
+#[derive(Debug, Args)]
+pub struct ClusterDown {
+    #[command(flatten)]
+    pub which: WhichCluster,
+    /// Do not ask.
+    #[arg(short, long)]
+    pub yes: bool,
+    #[command(flatten)]
+    pub printed: Printed,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Env {
+    /// Make or replace an environment.
+    Configure(EnvConfigure),
+    /// Show all environments.
+    List(Printed),
+    /// Show the default environment, or choose another.
+    Default {
+        name: Option<String>,
+        #[command(flatten)]
+        printed: Printed,
+    },
+    /// Forget an environment; the cluster stays as it is.
+    Delete {
+        name: String,
+        #[command(flatten)]
+        printed: Printed,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct EnvConfigure {
+    /// Name of the environment.
+    pub name: String,
+    /// The cluster of this machine that it stands for; may be left out if there is only one.
+    #[arg(long, value_name = "NAME", conflicts_with = "operator_endpoint")]
+    pub cluster: Option<String>,
+    /// `https://host:port` of another machine's cluster.
+    #[arg(short = 'p', long, value_name = "URL", requires_all = ["ca_file", "token_file"])]
+    pub operator_endpoint: Option<String>,
+    /// That cluster's certificate authority (`cortex cluster cert`).
+    #[arg(long, value_name = "FILE", requires = "operator_endpoint")]
+    pub ca_file: Option<PathBuf>,
+    /// A file with that cluster's admin token; it is read at every use and not copied.
+    #[arg(long, value_name = "FILE", requires = "operator_endpoint")]
+    pub token_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub printed: Printed,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ApiKey {
+    /// Print the cluster's API key.
+    Get {
+        #[command(flatten)]
+        target: Target,
+        #[command(flatten)]
+        printed: Printed,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct Version {
+    #[command(flatten)]
+    pub target: Target,
+    #[command(flatten)]
+    pub printed: Printed,
+}
+
+impl Arguments {
+    /// Whether errors, too, should be for programs.
+    pub fn wants_json(&self) -> bool {
+        let printed = match &self.command {
+            Command::Deploy(Deploy { printed, .. })
+            | Command::Get(Get { printed, .. })
+            | Command::Logs(Logs { printed, .. })
+            | Command::Delete(Delete { printed, .. })
+            | Command::Version(Version { printed, .. })
+            | Command::Cluster(
+                Cluster::Up(ClusterUp { printed, .. })
+                | Cluster::Info(ClusterNamed { printed, .. })
+                | Cluster::Cert(ClusterNamed { printed, .. })
+                | Cluster::Down(ClusterDown { printed, .. }),
+            )
+            | Command::Env(
+                Env::Configure(EnvConfigure { printed, .. })
+                | Env::List(printed)
+                | Env::Default { printed, .. }
+                | Env::Delete { printed, .. },
+            )
+            | Command::ApiKey(ApiKey::Get { printed, .. }) => printed,
+            _ => return false,
+        };
+        printed.output == Format::Json
+    }
+}

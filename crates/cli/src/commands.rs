@@ -1,0 +1,45 @@
+//! The commands: each file is named after the one it does.
+
+mod api_key;
+mod cluster;
+mod completion;
+mod delete;
+mod deploy;
+mod env;
+mod get;
+mod logs;
+mod predict;
+mod reference;
+mod version;
+
+use crate::{
+    args::{ApiKey, Arguments, Cluster, Command, Env},
+    process,
+    report::Failure,
+};
+
+pub async fn run(arguments: Arguments) -> Result<(), Failure> {
+    match arguments.command {
+        Command::Deploy(arguments) => deploy::deploy(arguments).await,
+        Command::Get(arguments) => get::get(arguments).await,
+        Command::Logs(arguments) => logs::logs(arguments).await,
+        Command::Delete(arguments) => delete::delete(arguments).await,
+        Command::Predict(arguments) => predict::predict(arguments).await,
+        Command::Cluster(Cluster::Up(arguments)) => Box::pin(cluster::up::up(arguments)).await,
+        Command::Cluster(Cluster::Info(arguments)) => cluster::info::info(arguments).await,
+        Command::Cluster(Cluster::Down(arguments)) => cluster::down::down(arguments).await,
+        Command::Cluster(Cluster::Cert(arguments)) => cluster::cert::cert(arguments),
+        Command::Env(Env::Configure(arguments)) => env::configure::configure(arguments).await,
+        Command::Env(Env::List(printed)) => env::list::list(printed.output),
+        Command::Env(Env::Default { name, printed }) => env::default::default(name, printed.output),
+        Command::Env(Env::Delete { name, printed }) => env::delete::delete(&name, printed.output),
+        Command::ApiKey(ApiKey::Get { target, printed }) => api_key::get(&target, printed.output).await,
+        Command::Version(arguments) => version::version(arguments).await,
+        Command::Completion { shell } => completion::completion(shell),
+        Command::Reference => reference::reference(),
+        Command::Node(arguments) => process::node(&arguments.directory).await,
+        Command::Operator(arguments) => Box::pin(process::operator(&arguments.directory)).await,
+        Command::Gateway(arguments) => Box::pin(process::gateway(&arguments.directory)).await,
+        Command::Replica { spec } => Box::pin(process::replica(&spec)).await,
+    }
+}

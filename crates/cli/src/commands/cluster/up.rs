@@ -1,0 +1,93 @@
+//! `cortex cluster up`.
+
+use std::time::Instant;
+
+use serde::Serialize;
+use spec::cluster::Provider;
+
+use super::read_config;
+use crate::{
+    args,
+    home::{Home, make_private_directory},
+    local::{self, Layout, Outcome, Registered, Settings},
+    output::say,
+    report::{Exit, Failure},
+};
+
+#[derive(Serialize)]
+struct Report {
+    cluster: String,
+    changed: bool,
+    api_endpoint: String,
+    operator_endpoint: String,
+    ca_fingerprint_sha256: String,
+    configure: String,
+    seconds: f64,
+}
+
+pub async fn up(arguments: args::ClusterUp) -> Result<(), Failure> {
+    let begin = Instant::now();
+    let cluster = read_config(&arguments.config)?;
+    let Provider::Local(config) = &cluster.provider else {
+        return Err(Failure::not_supported("clusters on AWS are not supported yet: nothing was made")
+            .hint("`provider: local` runs the same operator, gateway and replicas on this machine"));
+    };
+    let home = Home::find()?;
+    let directory = directory(&home, &cluster.name, config.data_dir.as_deref())?;
+    let layout = Layout::new(&directory);
+    let before = Settings::load(&layout)?;
+    let settings = Settings::decide(&home, &cluster.name, config, before.as_ref())?;
+    make_private_directory(&directory)?;
+    local::register(&home, &Registered { name: cluster.name.clone(), directory })?;
+    if !settings.operator.ip().is_loopback() || !settings.gateway.ip().is_loopback() {
+        say!("this cluster can be reached from other machines; API keys and the admin token guard it");
+    }
+    let outcome = local::bring_up(&layout, &settings, before.as_ref()).await?;
+
+    let ca = std::fs::read_to_string(layout.ca_file()).unwrap_or_default();
+    let result = Report {
+        changed: outcome != Outcome::Unchanged,
+        api_endpoint: settings.api_endpoint(),
+        operator_endpoint: settings.operator_endpoint(),
+        ca_fingerprint_sha256: transport::fingerprint(&ca).map_err(|error| Failure::internal(error.to_string()))?,
+        configure: format!("cortex env configure local --cluster {}", cluster.name),
+        cluster: cluster.name,
+        seconds: begin.elapsed().as_secs_f64(),
+    };
+    arguments.printed.output.print(&result, |result| {
+        let what = match outcome {
+            Outcome::Created => "is up",
+            Outcome::Updated => "is up again",
+            Outcome::Unchanged => "was up already; nothing was changed",
+        };
+        format!(
+            "cluster {} {what} ({:.1} s)\n\n  apis       {}\n  operator   {}\n  ca sha256  {}\n\nnext: {}",
+            result.cluster,
+            result.seconds,
+            result.api_endpoint,
+            result.operator_endpoint,
+            result.ca_fingerprint_sha256,
+            result.configure
+        )
+    })
+}
+
+/// Where the cluster lives. It cannot move while it exists.
+fn directory(
+    home: &Home,
+    name: &str,
+    wanted: Option<&std::path::Path>,
+) -> Result<std::path::PathBuf, Failure> {
+    let wanted = wanted.map_or_else(|| home.clusters().join(name), std::path::Path::to_owned);
+    match local::find(home, Some(name)) {
+        Ok(registered) if registered.directory != wanted => Err(Failure::new(
+            Exit::Conflict,
+            "cluster.immutable_field",
+            format!("`data_dir` of a cluster cannot be changed; it is {}", registered.directory.display()),
+        )
+        .hint(format!("set it back, or remove the cluster first: `cortex cluster down --name {name}`"))),
+        Ok(_) => Ok(wanted),
+        Err(failure) if failure.exit == Exit::NotFound => Ok(wanted),
+        Err(failure) => Err(failure),
+    }
+}

@@ -1,0 +1,6 @@
+//! `cortex env`.
+
+pub mod configure;
+pub mod default;
+pub mod delete;
+pub mod list;

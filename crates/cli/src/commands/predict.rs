@@ -1,0 +1,83 @@
+//! `cortex predict`: the request that any client would send, over the same door.
+
+use std::{fs, io::Read as _, path::Path, time::Duration};
+
+use http::header;
+
+use crate::{
+    args,
+    home::io_failure,
+    operator_client::connect,
+    output::data,
+    report::{Exit, Failure},
+};
+
+pub async fn predict(arguments: args::Predict) -> Result<(), Failure> {
+    let body = read(&arguments.file)?;
+    if let Err(error) = serde_json::from_slice::<serde::de::IgnoredAny>(&body) {
+        let message = format!("{} is not JSON: {error}", arguments.file.display());
+        return Err(Failure::new(Exit::InvalidConfig, "predict.not_json", message));
+    }
+    let (environment, client) = connect(arguments.target.env.as_deref())?;
+    let endpoint = client.api(&arguments.api).await?.summary.endpoint;
+    let key = client.api_key().await?.api_key;
+    let tls = transport::client_config(&environment.ca_certificate)
+        .map_err(|error| Failure::internal(error.to_string()))?;
+    let http = reqwest::Client::builder()
+        .tls_backend_preconfigured(tls)
+        .no_proxy()
+        .connect_timeout(Duration::from_secs(10))
+        .build()
+        .map_err(|error| Failure::internal(error.to_string()))?;
+    let unreachable = |error: reqwest::Error| {
+        let mut cause: &dyn std::error::Error = &error;
+        while let Some(source) = cause.source() {
+            cause = source;
+        }
+        Failure::new(Exit::Unreachable, "gateway.unreachable", format!("{endpoint} cannot be reached: {cause}"))
+            .hint("`cortex cluster info` tells whether the gateway runs")
+    };
+    let response = http
+        .post(&endpoint)
+        .bearer_auth(key)
+        .header(header::CONTENT_TYPE, "application/json")
+        .body(body)
+        .send()
+        .await
+        .map_err(unreachable)?;
+    let status = response.status();
+    let answer = response.bytes().await.map_err(unreachable)?;
+    if status.is_success() {
+        return data(&String::from_utf8_lossy(&answer));
+    }
+    Err(refused(&arguments.api, status, &answer))
+}
+
+fn read(file: &Path) -> Result<Vec<u8>, Failure> {
+    if file == Path::new("-") {
+        let mut body = Vec::new();
+        std::io::stdin().lock().read_to_end(&mut body).map_err(|error| io_failure("read", file, &error))?;
+        return Ok(body);
+    }
+    fs::read(file).map_err(|error| io_failure("read", file, &error))
+}
+
+fn refused(api: &str, status: http::StatusCode, answer: &[u8]) -> Failure {
+    let exit = match status.as_u16() {
+        401 | 403 => Exit::Refused,
+        404 => Exit::NotFound,
+        503 => Exit::NotReady,
+        _ => Exit::General,
+    };
+    let failure = match serde_json::from_slice::<api::wire::ErrorBody>(answer) {
+        Ok(body) => {
+            let message = format!("{} (HTTP {}, request {})", body.message, status.as_u16(), body.request_id);
+            Failure::new(exit, &format!("gateway.{}", body.kind), message)
+        }
+        Err(_) => {
+            let message = format!("HTTP {status}: {}", String::from_utf8_lossy(answer));
+            Failure::new(exit, "gateway.refused", message)
+        }
+    };
+    if status.is_server_error() { failure.hint(format!("`cortex logs {api}` shows more")) } else { failure }
+}

@@ -1,0 +1,59 @@
+//! Where things lie in a local cluster's directory.
+
+use std::path::{Path, PathBuf};
+
+use super::Role;
+
+#[derive(Debug, Clone)]
+pub struct Layout {
+    pub directory: PathBuf,
+}
+
+impl Layout {
+    pub fn new(directory: impl Into<PathBuf>) -> Self {
+        Self { directory: directory.into() }
+    }
+
+    pub fn state(&self) -> PathBuf {
+        self.directory.join("state")
+    }
+
+    pub fn run(&self) -> PathBuf {
+        self.directory.join("run")
+    }
+
+    /// Uploads in progress: on the same file system as the state.
+    pub fn scratch(&self) -> PathBuf {
+        self.directory.join("scratch")
+    }
+
+    pub fn gateway_cache(&self) -> PathBuf {
+        self.directory.join("gateway")
+    }
+
+    pub fn settings_file(&self) -> PathBuf {
+        self.directory.join("settings.json")
+    }
+
+    pub fn token_file(&self) -> PathBuf {
+        self.directory.join("admin-token")
+    }
+
+    pub fn ca_file(&self) -> PathBuf {
+        self.directory.join("ca.pem")
+    }
+
+    pub fn status_file(&self, role: Role) -> PathBuf {
+        self.run().join(role.name()).with_extension("json")
+    }
+
+    pub fn log_file(&self, role: Role) -> PathBuf {
+        self.run().join(role.name()).with_extension("log")
+    }
+}
+
+impl AsRef<Path> for Layout {
+    fn as_ref(&self) -> &Path {
+        &self.directory
+    }
+}

@@ -1,0 +1,198 @@
+//! `cluster up`: from whatever there is to a running cluster. Doing it again changes nothing.
+
+use std::{
+    fs::{self, OpenOptions},
+    io,
+    os::unix::process::CommandExt as _,
+    process::{Command, Stdio},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use api::{
+    Client,
+    cluster::{
+        AUTHORITY_KEY, ApiKeyRecord, CLUSTER_KEY, ClusterRecord, DEFAULT_API_KEY_ID, DEFAULT_API_KEY_KEY,
+    },
+    replica::Phase,
+    routes::{KEYS_KEY, KeyHash, Keys},
+};
+use identity::{KeyKind, Secret, sha256_hex};
+use state::{LocalState, State, read, update};
+use time::OffsetDateTime;
+use transport::{Authority, AuthorityPem};
+
+use super::{Layout, Role, Settings, down, role::last_lines};
+use crate::{
+    home::{io_failure, make_private_directory, write_private},
+    operator_client::Bearer,
+    report::{Exit, Failure},
+};
+
+/// How long the processes may take to answer.
+const READY: Duration = Duration::from_secs(60);
+const POLL: Duration = Duration::from_millis(20);
+
+/// What `bring_up` found and did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    Created,
+    /// It existed, and something was changed or started.
+    Updated,
+    Unchanged,
+}
+
+/// Makes the cluster exist and run with these settings.
+pub async fn bring_up(layout: &Layout, settings: &Settings, before: Option<&Settings>) -> Result<Outcome, Failure> {
+    let running = Role::Node.is_running(layout);
+    let same = before == Some(settings);
+    if running && same && wait_ready(layout, settings).await.is_ok() {
+        return Ok(Outcome::Unchanged);
+    }
+    if running {
+        down::stop_processes(layout).await;
+    }
+    // A gateway that has lost its node still holds its port; the new node takes it over.
+    if !Role::Gateway.is_running(layout) && !Role::Operator.is_running(layout) {
+        settings.check_ports()?;
+    } else if !same {
+        down::stop_processes(layout).await;
+        settings.check_ports()?;
+    }
+    for directory in [layout.directory.clone(), layout.run(), layout.scratch(), layout.gateway_cache()] {
+        make_private_directory(&directory)?;
+    }
+    settings.save(layout)?;
+    write_documents(layout, settings).await?;
+    start_node(layout)?;
+    if let Err(failure) = wait_ready(layout, settings).await {
+        down::stop_processes(layout).await;
+        return Err(failure);
+    }
+    Ok(if before.is_some() { Outcome::Updated } else { Outcome::Created })
+}
+
+/// What has to be in the State before a process starts. What is there stays: a second `up` must not change a key.
+async fn write_documents(layout: &Layout, settings: &Settings) -> Result<(), Failure> {
+    let state = LocalState::open(&layout.state()).await?;
+    let state: &dyn State = &state;
+    if read::<AuthorityPem>(state, AUTHORITY_KEY).await?.is_none() {
+        let authority = Authority::generate(&settings.name, OffsetDateTime::now_utc())
+            .map_err(|error| Failure::internal(error.to_string()))?;
+        let pem = authority.to_pem();
+        update(state, AUTHORITY_KEY, |present: Option<AuthorityPem>| present.is_none().then(|| pem.clone())).await?;
+    }
+    let key = KeyKind::Api.generate();
+    let record = ApiKeyRecord { value: key.expose().to_owned() };
+    update(state, DEFAULT_API_KEY_KEY, |present: Option<ApiKeyRecord>| present.is_none().then(|| record.clone()))
+        .await?;
+    write_key_hash(state).await?;
+    let record = ClusterRecord {
+        name: settings.name.clone(),
+        provider: "local".to_owned(),
+        api_endpoint: settings.api_endpoint(),
+        operator_endpoint: settings.operator_endpoint(),
+        host_names: settings.host_names.clone(),
+        created_at: OffsetDateTime::now_utc(),
+    };
+    update(state, CLUSTER_KEY, |present: Option<ClusterRecord>| {
+        let created_at = present.as_ref().map_or(record.created_at, |present| present.created_at);
+        let wanted = ClusterRecord { created_at, ..record.clone() };
+        (present.as_ref() != Some(&wanted)).then_some(wanted)
+    })
+    .await?;
+    if let Some((pem, _)) = read::<AuthorityPem>(state, AUTHORITY_KEY).await? {
+        write_private(&layout.ca_file(), pem.certificate.as_bytes())?;
+    }
+    if !layout.token_file().exists() {
+        write_private(&layout.token_file(), KeyKind::LocalAdmin.generate().expose().as_bytes())?;
+    }
+    Ok(())
+}
+
+/// The gateways know the key made with the cluster by its hash.
+async fn write_key_hash(state: &dyn State) -> Result<(), Failure> {
+    let Some((record, _)) = read::<ApiKeyRecord>(state, DEFAULT_API_KEY_KEY).await? else { return Ok(()) };
+    let hash = KeyHash { id: DEFAULT_API_KEY_ID.to_owned(), sha256: sha256_hex(&record.value) };
+    update(state, KEYS_KEY, |present: Option<Keys>| {
+        let mut keys = present.unwrap_or_default();
+        if keys.keys.contains(&hash) {
+            return None;
+        }
+        keys.keys.retain(|key| key.id != hash.id);
+        keys.keys.push(hash.clone());
+        Some(keys)
+    })
+    .await?;
+    Ok(())
+}
+
+fn start_node(layout: &Layout) -> Result<(), Failure> {
+    // A status of an earlier process must not be taken for the new one's.
+    for role in [Role::Node, Role::Operator, Role::Gateway] {
+        let path = layout.status_file(role);
+        if !role.is_running(layout)
+            && let Err(error) = fs::remove_file(&path)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            return Err(io_failure("remove", &path, &error));
+        }
+    }
+    let path = layout.log_file(Role::Node);
+    let log = OpenOptions::new().create(true).append(true).open(&path);
+    let log = log.map_err(|error| io_failure("open", &path, &error))?;
+    let errors = log.try_clone().map_err(|error| io_failure("open", &path, &error))?;
+    let binary = std::env::current_exe().map_err(|error| Failure::internal(format!("this program: {error}")))?;
+    Command::new(&binary)
+        .arg("node")
+        .arg("--directory")
+        .arg(&layout.directory)
+        .stdin(Stdio::null())
+        .stdout(log)
+        .stderr(errors)
+        .current_dir("/")
+        .process_group(0)
+        .spawn()
+        .map_err(|error| io_failure("start", &binary, &error))?;
+    Ok(())
+}
+
+/// Waits until operator and gateway both answer over TLS.
+async fn wait_ready(layout: &Layout, settings: &Settings) -> Result<(), Failure> {
+    let deadline = Instant::now() + READY;
+    for role in [Role::Operator, Role::Gateway] {
+        loop {
+            match role.status(layout) {
+                Some(status) if status.phase == Phase::Ready && role.is_running(layout) => break,
+                Some(status) if status.phase == Phase::Failed => return Err(not_started(layout, role, &status.message)),
+                _ if Instant::now() > deadline => return Err(not_started(layout, role, "it does not get ready")),
+                _ => tokio::time::sleep(POLL).await,
+            }
+        }
+    }
+    let ca = fs::read_to_string(layout.ca_file()).map_err(|error| io_failure("read", &layout.ca_file(), &error))?;
+    for (role, endpoint) in [(Role::Operator, settings.operator_endpoint()), (Role::Gateway, settings.api_endpoint())] {
+        // Both answer `/healthz` to anybody.
+        let client = Client::new(&endpoint, &ca, Arc::new(Bearer(Secret::new("")))).map_err(Failure::from)?;
+        while let Err(error) = client.health().await {
+            if Instant::now() > deadline {
+                return Err(not_started(layout, role, &error.to_string()));
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    }
+    Ok(())
+}
+
+fn not_started(layout: &Layout, role: Role, why: &str) -> Failure {
+    let log = layout.log_file(role);
+    let failure = Failure::new(
+        Exit::NotReady,
+        "cluster.not_ready",
+        format!("the cluster's {} did not start: {why}", role.name()),
+    );
+    match last_lines(&log, 3) {
+        Ok(lines) if !lines.is_empty() => failure.hint(format!("the end of {} says:\n{lines}", log.display())),
+        _ => failure.hint(format!("see {}", log.display())),
+    }
+}

@@ -1,0 +1,61 @@
+//! Standard output is data, standard error is talk.
+
+use std::io::{self, Write as _};
+
+use clap::ValueEnum;
+use comfy_table::{Table, presets};
+use serde::Serialize;
+
+use crate::report::Failure;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Pretty,
+    /// For programs.
+    Json,
+}
+
+impl Format {
+    /// Prints a value as JSON, or whatever text `pretty` makes of it.
+    pub fn print<T: Serialize>(self, value: &T, pretty: impl FnOnce(&T) -> String) -> Result<(), Failure> {
+        match self {
+            Self::Pretty => data(&pretty(value)),
+            Self::Json => {
+                data(&serde_json::to_string_pretty(value).map_err(|error| Failure::internal(error.to_string()))?)
+            }
+        }
+    }
+}
+
+/// Writes a line of data. A reader that has gone away (`| head`) is no error.
+pub fn data(text: &str) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    match writeln!(out, "{}", text.trim_end_matches('\n')).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::internal(format!("standard output: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Writes a line of talk.
+macro_rules! say {
+    ($($part:tt)*) => { eprintln!($($part)*) };
+}
+pub(crate) use say;
+
+/// A table without borders: columns and nothing else.
+pub fn table<const N: usize>(header: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(header);
+    for row in rows {
+        table.add_row(row);
+    }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 3));
+    }
+    let lines: Vec<_> = table.to_string().lines().map(|line| line.trim_end().to_owned()).collect();
+    lines.join("\n")
+}

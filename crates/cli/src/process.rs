@@ -1,0 +1,73 @@
+//! The long-running side of the binary: each process of a cluster, wired from its parts.
+
+mod gateway;
+mod node;
+mod operator;
+mod replica;
+
+use std::{fs, path::Path};
+
+use api::cluster::AUTHORITY_KEY;
+use state::{State, read};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::{EnvFilter, fmt::time::UtcTime};
+use transport::{Authority, AuthorityPem, ServerTls};
+
+pub use gateway::gateway;
+pub use node::node;
+pub use operator::operator;
+pub use replica::replica;
+
+use crate::{
+    home::io_failure,
+    local::{Layout, Settings},
+    report::Failure,
+};
+
+/// Logs as JSON lines on standard error; `CORTEX_LOG` filters, as in `info,gateway=debug`.
+fn init_logs() {
+    let filter = EnvFilter::try_from_env("CORTEX_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .json()
+        .flatten_event(true)
+        .with_current_span(false)
+        .with_span_list(false)
+        .with_timer(UtcTime::rfc_3339())
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+}
+
+/// Ready when the process is asked to stop: SIGTERM, or Ctrl-C in a terminal.
+fn stop_requested() -> Result<impl Future<Output = ()>, Failure> {
+    let listen = |kind| signal(kind).map_err(|error| Failure::internal(format!("signals: {error}")));
+    let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("asked to stop");
+    })
+}
+
+/// The settings of the cluster in a directory.
+fn settings(layout: &Layout) -> Result<Settings, Failure> {
+    Settings::load(layout)?.ok_or_else(|| {
+        Failure::internal(format!("{} holds no cluster", layout.directory.display()))
+            .hint("`cortex cluster up` makes one")
+    })
+}
+
+/// The cluster's authority, for a server certificate of one's own.
+async fn server_tls(state: &dyn State, names: &[String]) -> Result<ServerTls, Failure> {
+    let (pem, _) = read::<AuthorityPem>(state, AUTHORITY_KEY)
+        .await?
+        .ok_or_else(|| Failure::internal("the cluster has no certificate authority").hint("run `cortex cluster up`"))?;
+    let authority = Authority::from_pem(&pem).map_err(|error| Failure::internal(error.to_string()))?;
+    ServerTls::new(authority.into(), names).map_err(|error| Failure::internal(error.to_string()))
+}
+
+fn read_text(path: &Path) -> Result<String, Failure> {
+    fs::read_to_string(path).map_err(|error| io_failure("read", path, &error))
+}

@@ -1,0 +1,84 @@
+//! `cortex node`: keeps the operator and the gateway of a local cluster running.
+//!
+//! It starts each, starts it again when it ends, and passes a request to stop on to both. If a node is killed, the
+//! processes it started live on; the next node finds them by their locks and watches over them as over its own.
+
+use std::{
+    fs::OpenOptions,
+    path::Path,
+    process::Stdio,
+    time::{Duration, Instant},
+};
+
+use api::replica::Phase;
+use tokio::process::Command;
+
+use super::{init_logs, stop_requested};
+use crate::{
+    home::io_failure,
+    local::{Claim, Layout, Role},
+    report::Failure,
+};
+
+/// How often a process that is not our child is looked at.
+const POLL: Duration = Duration::from_millis(100);
+/// Pauses between starts of a process that does not stay up.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const LAST_PAUSE: Duration = Duration::from_secs(30);
+/// Up for so long, a process has earned a short pause again.
+const STEADY: Duration = Duration::from_secs(10);
+/// What each process gets to end by itself.
+const PATIENCE: Duration = Duration::from_secs(35);
+
+pub async fn node(directory: &Path) -> Result<(), Failure> {
+    init_logs();
+    let layout = Layout::new(directory);
+    let claim = Claim::take(&layout, Role::Node).await?;
+    let stop = stop_requested()?;
+    claim.say(Phase::Ready, "running")?;
+    tokio::select! {
+        () = stop => {}
+        outcome = keep(&layout, Role::Operator) => outcome?,
+        outcome = keep(&layout, Role::Gateway) => outcome?,
+    }
+    claim.say(Phase::Draining, "stopping")?;
+    tokio::join!(Role::Operator.stop(&layout, PATIENCE), Role::Gateway.stop(&layout, PATIENCE));
+    Ok(())
+}
+
+async fn keep(layout: &Layout, role: Role) -> Result<(), Failure> {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        while role.is_running(layout) {
+            tokio::time::sleep(POLL).await;
+        }
+        let begin = Instant::now();
+        match run_once(layout, role).await {
+            Ok(status) => tracing::warn!(role = role.name(), %status, "a process ended; starting it again"),
+            Err(failure) => tracing::error!(role = role.name(), "{}", failure.message),
+        }
+        if begin.elapsed() > STEADY {
+            pause = FIRST_PAUSE;
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LAST_PAUSE);
+    }
+}
+
+async fn run_once(layout: &Layout, role: Role) -> Result<std::process::ExitStatus, Failure> {
+    let path = layout.log_file(role);
+    let log = OpenOptions::new().create(true).append(true).open(&path);
+    let log = log.map_err(|error| io_failure("open", &path, &error))?;
+    let errors = log.try_clone().map_err(|error| io_failure("open", &path, &error))?;
+    let binary = std::env::current_exe().map_err(|error| Failure::internal(format!("this program: {error}")))?;
+    let mut child = Command::new(&binary)
+        .arg(role.name())
+        .arg("--directory")
+        .arg(&layout.directory)
+        .stdin(Stdio::null())
+        .stdout(log)
+        .stderr(errors)
+        .spawn()
+        .map_err(|error| io_failure("start", &binary, &error))?;
+    child.wait().await.map_err(|error| io_failure("wait for", &binary, &error))
+}

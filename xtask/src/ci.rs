@@ -1,0 +1,18 @@
+//! `cargo xtask ci`: what has to pass before a change lands, cheapest first, stopping at the first failure.
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+
+use crate::{deps, generate, run, test};
+
+pub(crate) fn run() -> Result<ExitCode> {
+    run::stage("format", &mut run::cargo(&["fmt", "--all", "--check"])).context("`cargo fmt --all` puts it right")?;
+    run::stage_of("deps", deps::run)?;
+    if run::cargo(&["deny", "--version"]).output().is_ok_and(|output| output.status.success()) {
+        run::stage("deny", &mut run::cargo(&["deny", "check"]))?;
+    }
+    run::stage("clippy", &mut run::cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
+    run::stage_of("generate --check", || generate::run(true))?;
+    test::run(&test::Options::default())
+}
