@@ -27,6 +27,18 @@ pub struct Info {
     pub ca_certificate: String,
     pub apis: usize,
     pub replicas_ready: usize,
+    /// Version of the routes; a gateway that serves them says the same at `/healthz`.
+    pub routes_version: Option<String>,
+}
+
+/// A gateway's answer to `GET /healthz`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GatewayHealth {
+    /// `ok`.
+    pub status: String,
+    /// Version of the routes it serves.
+    #[serde(default)]
+    pub routes_version: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -14,18 +14,22 @@ use transport::Address;
 pub enum Error {
     #[error("another process already is this replica: it holds the lock {}", path.display())]
     AlreadyRunning { path: PathBuf },
-    #[error("cannot lock {}: was the directory of the replica removed?", path.display())]
+    #[error("there is no directory for {}: it was removed, or never made", path.display())]
+    NoDirectory { path: PathBuf },
+    #[error("cannot lock {}", path.display())]
     Lock { path: PathBuf, source: io::Error },
     #[error("the disk is full: free some space in {}", path.display())]
     DiskFull { path: PathBuf },
     #[error("cannot {doing} {}", path.display())]
     Io { doing: &'static str, path: PathBuf, source: io::Error },
-    #[error("cannot listen on {address}: is another process using it?")]
+    #[error("cannot listen on {address}")]
     Bind { address: Address, source: io::Error },
+    #[error("cannot listen on {address}: another process uses it")]
+    AddressInUse { address: Address },
 
     #[error("{} is not in the project: check `predictor.path` in cortex.yaml", path.display())]
     NoSuchFile { path: PathBuf },
-    #[error("the Python interpreter {} cannot be run: install Python 3 (Debian: apt install python3)", python.display())]
+    #[error("{} cannot be run: install Python 3 (Debian: apt install python3)", python.display())]
     NoPython { python: PathBuf, source: io::Error },
     #[error("{} has no {module}: install it (Debian: apt install python3-pip python3-venv)", python.display())]
     NoPythonModule { python: PathBuf, module: &'static str },
@@ -36,9 +40,7 @@ pub enum Error {
     #[error("the requirements do not install: {reason}; correct requirements.txt and deploy again")]
     Requirements { reason: String },
 
-    #[error(
-        "no ONNX Runtime {version} is known for {platform}: build or download one and name its file in `onnxruntime_library`"
-    )]
+    #[error("no ONNX Runtime {version} is known for {platform}: get one and name its file in `onnxruntime_library`")]
     NoRuntimeForPlatform { version: &'static str, platform: String },
     #[error("the ONNX Runtime library {} does not exist: correct `onnxruntime_library`", path.display())]
     NoRuntimeLibrary { path: PathBuf },
@@ -53,10 +55,10 @@ pub enum Error {
     #[error("{model} cannot be served: {reason}")]
     UnsupportedModel { model: String, reason: String },
 
-    #[error("{0}")]
+    #[error(transparent)]
     Predictor(#[from] crate::python::StartFailure),
-    #[error("a worker process could not be replaced, {failures} times in a row; the last time: {last}")]
-    WorkersKeepFailing { failures: u32, last: crate::python::StartFailure },
+    #[error("a worker process could not be replaced, {failures} times in a row; the last time")]
+    WorkersKeepFailing { failures: u32, source: crate::python::StartFailure },
 }
 
 impl Error {
@@ -73,10 +75,7 @@ impl Error {
         let mut text = self.to_string();
         let mut cause = std::error::Error::source(self);
         while let Some(error) = cause {
-            let part = error.to_string();
-            if !text.ends_with(&part) {
-                text = format!("{text}: {part}");
-            }
+            text = format!("{text}: {error}");
             cause = error.source();
         }
         on_one_line(&text)

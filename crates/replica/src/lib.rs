@@ -9,6 +9,8 @@
 //! - `python`: a Python class, run in worker processes over private sockets.
 //! - `server`: HTTP/1.1 in front of either, with the queue and the drain rule.
 
+#![cfg_attr(test, expect(clippy::unwrap_used, reason = "a test"))]
+
 mod command;
 mod error;
 mod file_lock;

@@ -1,6 +1,6 @@
 //! The life of a replica, in order: claim, load, bind, announce, serve, drain.
 
-use std::{future::Future, pin::pin, sync::Arc, time::Duration};
+use std::{future::Future, io, pin::pin, sync::Arc, time::Duration};
 
 use api::replica::{Phase, ReplicaSpec};
 use spec::realtime::PredictorType;
@@ -85,8 +85,10 @@ async fn live(
         () = &mut stop => return status.write(Phase::Draining, "stopped before it was ready"),
         predictor = load(spec, limits, status) => predictor?,
     };
-    let listener =
-        Listener::bind(&spec.listen).await.map_err(|source| Error::Bind { address: spec.listen.clone(), source })?;
+    let listener = Listener::bind(&spec.listen).await.map_err(|source| match source.kind() {
+        io::ErrorKind::AddrInUse => Error::AddressInUse { address: spec.listen.clone() },
+        _ => Error::Bind { address: spec.listen.clone(), source },
+    })?;
     status.write(Phase::Ready, "ready")?;
     tracing::info!(address = %spec.listen, "ready");
 

@@ -2,6 +2,7 @@
 
 use std::{
     fs::{File, TryLockError},
+    io,
     path::{Path, PathBuf},
 };
 
@@ -20,7 +21,10 @@ impl StatusFile {
     /// Takes the lock for as long as the value lives. Nothing is written if another process has it.
     pub(crate) fn claim(path: &Path) -> Result<Self, Error> {
         let lock_path = ReplicaStatus::lock_path(path);
-        let lock = File::create(&lock_path).map_err(|source| Error::Lock { path: lock_path.clone(), source })?;
+        let lock = File::create(&lock_path).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => Error::NoDirectory { path: lock_path.clone() },
+            _ => Error::io("create", &lock_path)(error),
+        })?;
         match lock.try_lock() {
             Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
             Err(TryLockError::WouldBlock) => Err(Error::AlreadyRunning { path: lock_path }),

@@ -77,7 +77,7 @@ pub fn json_schema() -> Value {
         "then": local,
         "else": aws,
     });
-    schema::titled(either, "cluster.yaml", "A cortex cluster; see docs/reference/cluster-yaml.md.")
+    schema::file(either, "cluster.yaml", "A cortex cluster; see docs/reference/cluster-yaml.md.")
 }
 
 #[derive(Clone, Copy)]

@@ -151,5 +151,5 @@ pub fn parse(source_name: &str, text: &str) -> Result<Vec<Api>, Invalid> {
 /// The schema of `cortex.yaml`, for editors.
 pub fn json_schema() -> Value {
     let schema = schema::of::<Vec<written::Api>>();
-    schema::titled(schema, "cortex.yaml", "APIs to deploy; see docs/reference/cortex-yaml.md.")
+    schema::file(schema, "cortex.yaml", "APIs to deploy; see docs/reference/cortex-yaml.md.")
 }

@@ -17,9 +17,16 @@ pub(crate) fn property_names<T: JsonSchema>() -> Vec<String> {
     schema["properties"].as_object().map(|names| names.keys().cloned().collect()).unwrap_or_default()
 }
 
+/// The schema of a whole file.
+pub(crate) fn file(schema: Value, title: &str, description: &str) -> Value {
+    let mut out = titled(schema, title, description);
+    out["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");
+    out
+}
+
+/// A schema, or a part of one, with a title and a description for people.
 pub(crate) fn titled(schema: Value, title: &str, description: &str) -> Value {
     let mut out = Map::new();
-    out.insert("$schema".into(), json!("https://json-schema.org/draft/2020-12/schema"));
     out.insert("title".into(), json!(title));
     out.insert("description".into(), json!(description));
     if let Value::Object(rest) = schema {

@@ -3,7 +3,7 @@
 //! serde-saphyr parses and resolves (scalars, aliases, merge keys); this module only keeps what it says, with
 //! positions, in document order. Parsing stops at the first error of syntax, since nothing after it can be trusted; a
 //! duplicate key is not such an error: the first one counts and the second is reported. Size, depth and
-//! the work that aliases may cause are limited, so that no text costs more than a few milliseconds. See
+//! the work that aliases may cause are limited, so that no text keeps a process busy. See
 //! `docs/decisions/0001-yaml.md`.
 
 use std::{fmt, ops::Range};

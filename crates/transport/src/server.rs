@@ -9,11 +9,12 @@ use std::{convert::Infallible, error::Error as StdError, future::Future, sync::A
 
 use http::{Request, Response};
 use http_body::Body;
-use hyper::{body::Incoming, service::service_fn};
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto, graceful::GracefulShutdown},
+use hyper::{
+    body::Incoming,
+    server::conn::{http1, http2},
+    service::service_fn,
 };
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -22,6 +23,9 @@ use crate::{
     Listener, Peer, ServerTls, Stream,
     preface::{Io, Preface},
 };
+
+/// How often a quiet HTTP/2 connection is asked whether its client is still there.
+const PING: Duration = Duration::from_secs(30);
 
 /// What one client may take of a server.
 #[derive(Debug, Clone, Copy)]
@@ -54,6 +58,21 @@ impl Default for Limits {
     }
 }
 
+/// Serves a connection to its end. Once `finish` is cancelled it takes no further request. (The types of the two
+/// protocols have no trait in common.)
+macro_rules! until_finished {
+    ($connection:expr, $finish:expr) => {{
+        let mut connection = std::pin::pin!($connection);
+        tokio::select! {
+            outcome = &mut connection => outcome,
+            () = $finish.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        }
+    }};
+}
+
 /// A bound server.
 pub struct Server {
     pub listener: Listener,
@@ -73,12 +92,10 @@ impl Server {
         B::Error: Into<Box<dyn StdError + Send + Sync>>,
     {
         let Self { listener, tls, limits } = self;
-        let connections = GracefulShutdown::new();
-        let tasks = TaskTracker::new();
-        let end = CancellationToken::new();
+        let connections = TaskTracker::new();
+        let (finish, end) = (CancellationToken::new(), CancellationToken::new());
         let _end_if_dropped = end.clone().drop_guard();
         let slots = Arc::new(Semaphore::new(limits.connections));
-        let builder = builder(&limits);
         let mut stop = std::pin::pin!(stop);
         loop {
             let slot = tokio::select! {
@@ -97,8 +114,7 @@ impl Server {
                     }
                 },
             };
-            let (builder, handler, tls, watcher) =
-                (builder.clone(), handler.clone(), tls.clone(), connections.watcher());
+            let (handler, tls, finish) = (handler.clone(), tls.clone(), finish.clone());
             let connection = async move {
                 let _slot = slot;
                 let Some((stream, version)) = secure(stream, tls, &limits).await else { return };
@@ -106,48 +122,54 @@ impl Server {
                     let reply = handler(request, peer);
                     async move { Ok::<_, Infallible>(reply.await) }
                 });
-                let builder = version.only(builder);
-                let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
-                if let Err(error) = watcher.watch(connection).await {
-                    tracing::debug!(error = &*error, %peer, "a connection ended in an error");
+                let stream = TokioIo::new(stream);
+                let outcome = match version {
+                    Version::Http1 => {
+                        let connection = http1_builder(&limits).serve_connection(stream, service).with_upgrades();
+                        until_finished!(connection, finish)
+                    }
+                    Version::Http2 => {
+                        let connection = http2_builder(&limits).serve_connection(stream, service);
+                        until_finished!(connection, finish)
+                    }
+                };
+                if let Err(error) = outcome {
+                    tracing::debug!(error = &error as &dyn StdError, %peer, "a connection ended in an error");
                 }
             };
-            tasks.spawn(end.clone().run_until_cancelled_owned(connection));
+            connections.spawn(end.clone().run_until_cancelled_owned(connection));
         }
         drop(listener);
-        if tokio::time::timeout(limits.drain, connections.shutdown()).await.is_err() {
+        connections.close();
+        finish.cancel();
+        if tokio::time::timeout(limits.drain, connections.wait()).await.is_err() {
             tracing::warn!("requests still running after {:?} are ended", limits.drain);
             end.cancel();
+            connections.wait().await;
         }
-        tasks.close();
-        tasks.wait().await;
     }
 }
 
-fn builder(limits: &Limits) -> auto::Builder<TokioExecutor> {
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(limits.headers).max_buf_size(limits.header_bytes);
+fn http1_builder(limits: &Limits) -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(limits.headers).max_buf_size(limits.header_bytes);
     builder
-        .http2()
+}
+
+fn http2_builder(limits: &Limits) -> http2::Builder<TokioExecutor> {
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    builder
         .timer(TokioTimer::new())
         .max_concurrent_streams(limits.streams)
         .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX))
-        .keep_alive_interval(Duration::from_secs(30));
+        .keep_alive_interval(PING);
     builder
 }
 
+/// What the connection speaks.
 enum Version {
     Http1,
     Http2,
-}
-
-impl Version {
-    fn only(self, builder: auto::Builder<TokioExecutor>) -> auto::Builder<TokioExecutor> {
-        match self {
-            Self::Http1 => builder.http1_only(),
-            Self::Http2 => builder.http2_only(),
-        }
-    }
 }
 
 async fn secure(stream: Stream, tls: Option<ServerTls>, limits: &Limits) -> Option<(Box<dyn Io>, Version)> {

@@ -1,16 +1,29 @@
 //! What is deployed and how it is doing.
+//!
+//! A replica counts as ready once it is in the routes, not before: `live` means that requests get there.
 
-use api::wire::{
-    ApiDetail, ApiList, ApiStatus, ApiSummary, Info, ReplicaCounts, ReplicaDetail, ReplicaPhase,
+use std::collections::BTreeSet;
+
+use api::{
+    routes::{ROUTES_KEY, Routes},
+    wire::{ApiDetail, ApiList, ApiStatus, ApiSummary, Info, ReplicaCounts, ReplicaDetail, ReplicaPhase},
 };
+use state::{Version, read};
 
 use super::{App, AppError, Deployment};
 use crate::engine::Replica;
 
+/// Everything that is running, and what the gateways may use of it.
+struct Running {
+    replicas: Vec<Replica>,
+    routed: BTreeSet<String>,
+    routes_version: Option<Version>,
+}
+
 impl App {
     pub async fn info(&self) -> Result<Info, AppError> {
         let apis = self.store.deployments().await?.len();
-        let replicas = self.engine.observe().await?;
+        let running = self.running().await?;
         Ok(Info {
             cluster_name: self.cluster.name.clone(),
             provider: self.cluster.provider.clone(),
@@ -18,20 +31,30 @@ impl App {
             api_endpoint: self.cluster.api_endpoint.clone(),
             ca_certificate: self.ca_certificate.clone(),
             apis,
-            replicas_ready: replicas.iter().filter(|replica| replica.phase == ReplicaPhase::Ready).count(),
+            replicas_ready: running.replicas.iter().filter(|replica| running.is_serving(replica)).count(),
+            routes_version: running.routes_version.map(|version| version.0),
         })
+    }
+
+    async fn running(&self) -> Result<Running, AppError> {
+        // In this order: what is in the routes was observed before.
+        let replicas = self.engine.observe().await?;
+        let routes = read::<Routes>(self.store.state(), ROUTES_KEY).await?;
+        let (routes, routes_version) = routes.map(|(routes, version)| (routes, Some(version))).unwrap_or_default();
+        let routed = routes.apis.into_iter().flat_map(|api| api.replicas).map(|replica| replica.id).collect();
+        Ok(Running { replicas, routed, routes_version })
     }
 
     pub async fn list(&self) -> Result<ApiList, AppError> {
         let deployments = self.store.deployments().await?;
-        let replicas = self.engine.observe().await?;
-        Ok(ApiList { apis: deployments.iter().map(|deployment| self.summary(deployment, &replicas)).collect() })
+        let running = self.running().await?;
+        Ok(ApiList { apis: deployments.iter().map(|deployment| self.summary(deployment, &running)).collect() })
     }
 
     pub async fn api(&self, name: &str) -> Result<ApiDetail, AppError> {
         let deployment =
             self.store.deployment(name).await?.ok_or_else(|| AppError::NoSuchApi(name.to_owned()))?;
-        let replicas = self.engine.observe().await?;
+        let running = self.running().await?;
         let version = deployment.replica_version();
         let detail = |replica: &Replica| ReplicaDetail {
             id: replica.id.clone(),
@@ -41,17 +64,17 @@ impl App {
             restarts: replica.restarts,
         };
         Ok(ApiDetail {
-            summary: self.summary(&deployment, &replicas),
-            replicas_detail: replicas.iter().filter(|replica| replica.api == name).map(detail).collect(),
+            summary: self.summary(&deployment, &running),
+            replicas_detail: running.replicas.iter().filter(|replica| replica.api == name).map(detail).collect(),
             spec: deployment.specification.api,
             bundle: deployment.specification.bundle,
         })
     }
 
-    fn summary(&self, deployment: &Deployment, replicas: &[Replica]) -> ApiSummary {
+    fn summary(&self, deployment: &Deployment, running: &Running) -> ApiSummary {
         let api = &deployment.specification.api;
         let trouble = self.troubles.of(&api.name);
-        let health = health(deployment, replicas, trouble.as_deref());
+        let health = health(deployment, running, trouble.as_deref());
         ApiSummary {
             name: api.name.clone(),
             status: health.status,
@@ -66,6 +89,12 @@ impl App {
     }
 }
 
+impl Running {
+    fn is_serving(&self, replica: &Replica) -> bool {
+        replica.phase == ReplicaPhase::Ready && self.routed.contains(&replica.id)
+    }
+}
+
 struct Health {
     status: ApiStatus,
     message: String,
@@ -73,15 +102,15 @@ struct Health {
 }
 
 /// Judges an API by its replicas and by what the reconciler could not do for it.
-fn health(deployment: &Deployment, replicas: &[Replica], trouble: Option<&str>) -> Health {
+fn health(deployment: &Deployment, running: &Running, trouble: Option<&str>) -> Health {
     let api = &deployment.specification.api;
     let version = deployment.replica_version();
     let wanted = api.autoscaling.min_replicas;
-    let mine: Vec<_> = replicas.iter().filter(|replica| replica.api == api.name).collect();
+    let mine: Vec<_> = running.replicas.iter().filter(|replica| replica.api == api.name).collect();
     let count = |test: &dyn Fn(&Replica) -> bool| {
         u32::try_from(mine.iter().filter(|replica| test(replica)).count()).unwrap_or(u32::MAX)
     };
-    let ready = |replica: &Replica| replica.phase == ReplicaPhase::Ready;
+    let ready = |replica: &Replica| running.is_serving(replica);
     let counts = ReplicaCounts {
         wanted,
         ready: count(&ready),

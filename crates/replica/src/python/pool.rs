@@ -119,7 +119,7 @@ impl Predictor for Pool {
             let seat = self.shared.seat().await?;
             match seat.worker.predict(request) {
                 Ok(answer) => return answer.await.unwrap_or(Err(PredictError::Died)),
-                Err(unseen) => request = unseen,
+                Err(unseen) => request = *unseen,
             }
         }
     }
@@ -236,11 +236,11 @@ impl Shared {
             *pause = (*pause * 2).clamp(replacing.backoff, replacing.backoff * LONGEST_PAUSE);
             match self.launch.start().await {
                 Ok(started) => return Ok(started),
-                Err(last) => {
+                Err(source) => {
                     failures += 1;
-                    tracing::error!("a worker process could not be replaced: {last}");
+                    tracing::error!("a worker process could not be replaced: {source}");
                     if failures >= replacing.attempts {
-                        return Err(Error::WorkersKeepFailing { failures, last });
+                        return Err(Error::WorkersKeepFailing { failures, source });
                     }
                 }
             }

@@ -86,10 +86,18 @@ pub(super) struct Worker {
 /// The process behind a [`Worker`]; dropping it kills the process.
 #[derive(Debug)]
 pub(super) struct Process {
-    child: Child,
+    child: Interpreter,
     reader: JoinHandle<()>,
     waiting: Arc<Waiting>,
+}
+
+/// The operating system's side of a worker.
+#[derive(Debug)]
+struct Interpreter {
+    child: Child,
     pid: u32,
+    /// Turns its output into log lines.
+    output: JoinHandle<()>,
 }
 
 impl Launch {
@@ -98,15 +106,22 @@ impl Launch {
         let failed = |error: io::Error| StartFailure(Kind::Spawn(error.to_string()));
         let (ours, theirs) = StdUnixStream::pair().map_err(failed)?;
         ours.set_nonblocking(true).map_err(failed)?;
-        let mut child = self.command(theirs).spawn().map_err(failed)?;
-        let pid = child.id().unwrap_or_default();
-        pump_output(&mut child, pid);
+        let mut child = Interpreter::of(self.command(theirs).spawn().map_err(failed)?);
+        let pid = child.pid;
         let (reader, mut writer) = UnixStream::from_std(ours).map_err(failed)?.into_split();
         let mut reader = BufReader::new(reader);
-        match timeout(self.init, self.initialize(&mut reader, &mut writer)).await {
-            Ok(Some(outcome)) => outcome?,
-            Ok(None) => return Err(self.died(child).await),
-            Err(_) => return Err(StartFailure(Kind::TooSlow { path: self.path.clone(), limit: self.init })),
+        let failure = match timeout(self.init, self.initialize(&mut reader, &mut writer)).await {
+            Ok(Ok(())) => None,
+            // Its last lines must be in the log before anybody reads there why it failed.
+            Ok(Err(Some(failure))) => {
+                child.end().await;
+                Some(failure)
+            }
+            Ok(Err(None)) => Some(Kind::Died { path: self.path.clone(), how: child.end().await }),
+            Err(_) => Some(Kind::TooSlow { path: self.path.clone(), limit: self.init }),
+        };
+        if let Some(failure) = failure {
+            return Err(StartFailure(failure));
         }
         let waiting = Arc::new(Mutex::new(Some(HashMap::new())));
         let (outbox, inbox) = mpsc::unbounded_channel();
@@ -119,7 +134,7 @@ impl Launch {
             in_flight: AtomicUsize::new(0),
             pid,
         };
-        Ok((Arc::new(worker), Process { child, reader, waiting, pid }))
+        Ok((Arc::new(worker), Process { child, reader, waiting }))
     }
 
     fn command(&self, socket: StdUnixStream) -> Command {
@@ -145,12 +160,12 @@ impl Launch {
         command
     }
 
-    /// `None` if the worker closed the socket without a word.
+    /// Waits until the predictor is ready. `Err(None)` if the worker closed the socket without a word.
     async fn initialize(
         &self,
         reader: &mut BufReader<OwnedReadHalf>,
         writer: &mut OwnedWriteHalf,
-    ) -> Option<Result<(), StartFailure>> {
+    ) -> Result<(), Option<Kind>> {
         let init = ToWorker::Init {
             path: self.path.clone(),
             python_path: self.python_path.to_string_lossy().into_owned(),
@@ -158,37 +173,31 @@ impl Launch {
             config: self.config.clone(),
             threads: self.threads,
         };
-        frame::write(writer, &init, &[]).await.ok()?;
+        frame::write(writer, &init, &[]).await.map_err(|_| None)?;
         match frame::read(reader).await {
-            Ok(Some((FromWorker::Ready, _))) => Some(Ok(())),
+            Ok(Some((FromWorker::Ready, _))) => Ok(()),
             Ok(Some((FromWorker::Failed { stage, message, traceback }, _))) => {
                 let traceback = traceback.filter(|text| !text.is_empty()).unwrap_or_else(|| message.clone());
                 tracing::error!(target: "predictor", "{}", traceback.trim_end());
-                Some(Err(StartFailure(Kind::Refused { path: self.path.clone(), stage, message })))
+                Err(Some(Kind::Refused { path: self.path.clone(), stage, message }))
             }
-            Ok(Some((frame, _))) => {
-                Some(Err(StartFailure(Kind::Protocol(format!("it said {frame:?} before it was ready")))))
-            }
-            Ok(None) => None,
+            Ok(Some((frame, _))) => Err(Some(Kind::Protocol(format!("it said {frame:?} before it was ready")))),
+            Ok(None) => Err(None),
             // A reset is what a worker that was killed with our frame unread looks like.
-            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => None,
-            Err(error) => Some(Err(StartFailure(Kind::Protocol(error.to_string())))),
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Err(None),
+            Err(error) => Err(Some(Kind::Protocol(error.to_string()))),
         }
-    }
-
-    async fn died(&self, mut child: Child) -> StartFailure {
-        StartFailure(Kind::Died { path: self.path.clone(), how: how_it_ended(&mut child).await })
     }
 }
 
 impl Worker {
     /// Hands the request over. `Err` gives it back if the worker is gone and has not seen it.
-    pub(super) fn predict(&self, request: Request) -> Result<oneshot::Receiver<Outcome>, Request> {
+    pub(super) fn predict(&self, request: Request) -> Result<oneshot::Receiver<Outcome>, Box<Request>> {
         let (answer, answered) = oneshot::channel();
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         match lock(&self.waiting).as_mut() {
             Some(waiting) => waiting.insert(id, Waiter { request_id: request.id.clone(), answer }),
-            None => return Err(request),
+            None => return Err(Box::new(request)),
         };
         let Request { content_type, headers, query, body, .. } = request;
         // If this fails the worker is being buried, and `answer` with it.
@@ -208,13 +217,13 @@ impl Worker {
 
 impl Process {
     pub(super) fn pid(&self) -> u32 {
-        self.pid
+        self.child.pid
     }
 
     /// Waits for the end of the process, answers the requests it held, and says how it ended.
     pub(super) async fn ended(mut self) -> String {
         tokio::select! {
-            _ = self.child.wait() => {
+            _ = self.child.child.wait() => {
                 // A child of the worker may still hold the socket open, so there may be no end-of-file.
                 let _ = timeout(LAST_WORDS, &mut self.reader).await;
             }
@@ -222,20 +231,46 @@ impl Process {
         }
         self.reader.abort();
         bury(&self.waiting);
-        how_it_ended(&mut self.child).await
+        self.child.end().await
     }
 }
 
-/// The exit status, after a kill if the process does not end by itself.
-async fn how_it_ended(child: &mut Child) -> String {
-    let status = match timeout(LAST_WORDS, child.wait()).await {
-        Ok(status) => status,
-        Err(_) => {
-            let _ = child.start_kill();
-            child.wait().await
-        }
-    };
-    status.map_or_else(|error| error.to_string(), |status| status.to_string())
+impl Interpreter {
+    fn of(mut child: Child) -> Self {
+        let pid = child.id().unwrap_or_default();
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        let output = tokio::spawn(async move {
+            tokio::join!(
+                async {
+                    if let Some(pipe) = stdout {
+                        let log = |line: &str| tracing::info!(target: "predictor", stream = "stdout", pid, "{line}");
+                        each_line(pipe, log).await;
+                    }
+                },
+                async {
+                    if let Some(pipe) = stderr {
+                        let log = |line: &str| tracing::info!(target: "predictor", stream = "stderr", pid, "{line}");
+                        each_line(pipe, log).await;
+                    }
+                },
+            );
+        });
+        Self { child, pid, output }
+    }
+
+    /// How the process ended, which is by a kill if it takes too long. Its output is in the log by then.
+    async fn end(&mut self) -> String {
+        let status = match timeout(LAST_WORDS, self.child.wait()).await {
+            Ok(status) => status,
+            Err(_) => {
+                let _ = self.child.start_kill();
+                self.child.wait().await
+            }
+        };
+        // A child of the worker may hold the pipes open.
+        let _ = timeout(LAST_WORDS, &mut self.output).await;
+        status.map_or_else(|error| error.to_string(), |status| status.to_string())
+    }
 }
 
 /// Everybody who waits is told that the worker is gone.
@@ -308,28 +343,13 @@ fn predict_error(kind: ErrorKind, message: String) -> PredictError {
     }
 }
 
-/// `ValueError` of `ValueError: no such thing (predictor.py, line 7)`. The rest of the text is the predictor's business and stays in the log.
+/// `ValueError` of `ValueError: no such thing (predictor.py, line 7)`. The rest is the predictor's business and stays in
+/// the log.
 fn exception_type(message: &str) -> Option<String> {
     let end = message.find(|c: char| !c.is_alphanumeric() && c != '_' && c != '.').unwrap_or(message.len());
     let (name, rest) = message.split_at(end);
     let is_type = !name.is_empty() && (rest.is_empty() || rest.starts_with(':') || rest.starts_with(" ("));
     is_type.then(|| name.to_owned())
-}
-
-/// The predictor's own output becomes log lines.
-fn pump_output(child: &mut Child, pid: u32) {
-    if let Some(stdout) = child.stdout.take() {
-        tokio::spawn(each_line(
-            stdout,
-            move |line| tracing::info!(target: "predictor", stream = "stdout", pid, "{line}"),
-        ));
-    }
-    if let Some(stderr) = child.stderr.take() {
-        tokio::spawn(each_line(
-            stderr,
-            move |line| tracing::info!(target: "predictor", stream = "stderr", pid, "{line}"),
-        ));
-    }
 }
 
 #[cfg(test)]

@@ -86,12 +86,21 @@ impl Ground {
         fs::write(self.path(name), content).unwrap();
     }
 
+    /// A shell script to stand in for the interpreter.
+    pub fn script(&self, text: &str) -> PathBuf {
+        self.write("python", format!("#!/bin/sh\n{text}\n"));
+        fs::set_permissions(self.path("python"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        self.path("python")
+    }
+
     pub fn status(&self) -> Option<ReplicaStatus> {
         ReplicaStatus::read(&self.spec.status_file).unwrap()
     }
 
     /// Runs a replica until it is ready.
     pub async fn ready(&self) -> Running {
+        // Of a run before this one.
+        let _ = fs::remove_file(&self.spec.status_file);
         let running = self.start();
         let status =
             until("the replica is past its start", || self.status().filter(|status| status.phase != Phase::Starting))

@@ -1,4 +1,5 @@
 //! Replicas as an engine and a gateway see them: a spec file in, a status file and a socket out.
+#![expect(clippy::unwrap_used, reason = "a test")]
 
 mod drain;
 mod ground;
@@ -6,4 +7,5 @@ mod model;
 mod onnx;
 mod python;
 mod requirements;
+mod speed;
 mod workers;

@@ -136,10 +136,7 @@ async fn what_is_missing_is_named() {
     let mut ground = Ground::python(ECHO);
     ground.spec.python = "/nowhere/python3".into();
     let message = ground.failure().await;
-    assert!(
-        message.starts_with("the Python interpreter /nowhere/python3 cannot be run: install Python 3"),
-        "{message}"
-    );
+    assert!(message.starts_with("/nowhere/python3 cannot be run: install Python 3"), "{message}");
 }
 
 #[tokio::test]
@@ -149,10 +146,7 @@ async fn an_address_in_use_is_named() {
     let address = taken.local_addr().unwrap().to_string();
     ground.spec.listen = transport::Address::Tcp(address.clone());
     let message = ground.failure().await;
-    assert!(
-        message.starts_with(&format!("cannot listen on tcp://{address}: is another process using it?")),
-        "{message}"
-    );
+    assert_eq!(message, format!("cannot listen on tcp://{address}: another process uses it"));
 }
 
 #[tokio::test]
@@ -167,7 +161,7 @@ async fn there_is_only_one_of_each_replica() {
 
     std::fs::remove_dir_all(ground.directory.path()).unwrap();
     let error = ground.start().ended().await.unwrap_err();
-    assert!(error.one_line().contains("was the directory of the replica removed?"), "{error}");
+    assert!(matches!(error, replica::Error::NoDirectory { .. }), "{error}");
 }
 
 #[tokio::test]

@@ -57,17 +57,16 @@ async fn an_environment_is_made_once_and_again_if_it_is_half_made() {
 #[tokio::test]
 async fn replicas_that_start_together_make_one_environment() {
     let ground = with_wheel();
-    let mut others = Vec::new();
-    for index in 0..3 {
-        let mut other = Ground::python("");
-        other.spec.project = ground.spec.project.clone();
-        other.spec.cache = ground.spec.cache.clone();
-        other.spec.replica = format!("digits-{index}");
-        others.push(other);
-    }
-    let starts = others.iter().map(|other| async { other.ready().await.stopped().await.unwrap() });
-    for start in starts.map(Box::pin).collect::<Vec<_>>() {
-        start.await;
+    let others: Vec<_> = (0..3)
+        .map(|_| {
+            let mut other = Ground::python("");
+            other.spec.project = ground.spec.project.clone();
+            other.spec.cache = ground.spec.cache.clone();
+            tokio::spawn(async move { other.ready().await.stopped().await.unwrap() })
+        })
+        .collect();
+    for other in others {
+        other.await.unwrap();
     }
     assert_eq!(environments(&ground).len(), 1);
 }
@@ -83,22 +82,27 @@ async fn requirements_that_do_not_install_are_named() {
 }
 
 #[tokio::test]
+async fn an_old_pip_leaves_the_work_to_the_one_in_the_environment() {
+    let mut ground = with_wheel();
+    ground.spec.python = ground.script("[ \"$2\" = pip ] && { echo 'pip 20.3.4 from /'; exit; }\nexec python3 \"$@\"");
+    let running = ground.ready().await;
+    assert_eq!(running.post("").await.ok(), json!(42));
+    running.stopped().await.unwrap();
+    let [environment] = environments(&ground).try_into().unwrap();
+    assert!(environment.join("bin/pip").exists());
+}
+
+#[tokio::test]
 async fn a_full_disk_and_a_missing_pip_are_named() {
-    // An interpreter whose `venv` module fails like this.
+    // An interpreter that fails like this.
     for (output, want) in [
         ("Error: [Errno 28] No space left on device: '/x'", "the disk is full: free some space in "),
         ("python3: No module named venv", "has no venv: install it (Debian: apt install python3-pip python3-venv)"),
         ("Error: out of luck", "the virtual environment cannot be made: Error: out of luck"),
     ] {
-        let mut ground = Ground::python(USES_IT);
-        ground.write("project/requirements.txt", "tinything\n");
-        ground.write(
-            "python",
-            format!("#!/bin/sh\n[ \"$1\" = -c ] && {{ echo 3; exit; }}\necho \"{output}\" >&2\nexit 1\n"),
-        );
-        let python = ground.path("python");
-        fs::set_permissions(&python, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-        ground.spec.python = python;
+        let mut ground = with_wheel();
+        ground.spec.python =
+            ground.script(&format!("[ \"$1\" = -c ] && {{ echo 3; exit; }}\necho \"{output}\" >&2\nexit 1"));
         let message = ground.failure().await;
         assert!(message.contains(want), "{message}");
     }
