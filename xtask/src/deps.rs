@@ -16,15 +16,19 @@ const PAGE: &str = "docs/dependencies.md";
 
 pub(crate) fn run() -> Result<()> {
     let graph = graph::Graph::read(&run::metadata(&["--all-features"])?)?;
-    let page = fs::read_to_string(run::root().join(PAGE)).with_context(|| format!("cannot read {PAGE}"))?;
+    let page = read(PAGE)?;
     let mut violations = rules::check(&graph);
     violations.extend(rules::unexplained(&graph, &page, PAGE));
+    violations.extend(rules::unused(&graph, &read("Cargo.toml")?));
     for violation in &violations {
         eprintln!("{}\n  fix: {}", violation.what, violation.fix);
     }
     match violations.len() {
         0 => Ok(()),
-        1 => bail!("one dependency is not allowed"),
-        count => bail!("{count} dependencies are not allowed"),
+        count => bail!("{count} thing{} to put right in the dependencies", if count == 1 { "" } else { "s" }),
     }
+}
+
+fn read(path: &str) -> Result<String> {
+    fs::read_to_string(run::root().join(path)).with_context(|| format!("cannot read {path}"))
 }

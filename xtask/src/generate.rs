@@ -1,10 +1,6 @@
 //! `cargo xtask generate`: the pages of `docs/` that are made from code, so that they cannot disagree with it.
 
-use std::{
-    fs,
-    path::Path,
-    process::Command,
-};
+use std::{fs, path::Path, process::Command};
 
 use anyhow::{Context, Result, bail};
 

@@ -12,7 +12,7 @@ use tokio::io::AsyncBufReadExt as _;
 use crate::{
     endpoint::Endpoint,
     wire::{
-        ApiDetail, ApiKeyReply, ApiList, DeployReply, DeployRequest, ErrorBody, Info, LogLine, LogQuery,
+        ApiDetail, ApiKeyReply, ApiList, DeployReply, DeployRequest, ErrorBody, GatewayHealth, Info, LogLine, LogQuery,
     },
 };
 
@@ -70,6 +70,12 @@ impl Client {
 
     pub async fn health(&self) -> Result<(), ClientError> {
         self.send(self.request(Endpoint::Health, &[], "")?).await.map(drop)
+    }
+
+    /// How a gateway of the same cluster is, asked at `api_endpoint`; anybody may ask that, so no credential is sent.
+    pub async fn gateway_health(&self, api_endpoint: &str) -> Result<GatewayHealth, ClientError> {
+        let url = format!("{}{}", api_endpoint.trim_end_matches('/'), Endpoint::Health.path());
+        self.json(self.http.get(url)).await
     }
 
     pub async fn info(&self) -> Result<Info, ClientError> {

@@ -34,14 +34,14 @@ pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
 /// Makes a client's request headers into those for a replica. `encrypted`: the client spoke TLS.
 ///
 /// Whatever strangers say about forwarding is replaced. `Expect` goes because this gateway itself answers it
-/// (100 when the replica wants the body).
+/// (100 when the replica wants the body). `host` is what the client asked for.
 pub(crate) fn for_replica<B>(
     request: &mut Request<B>,
+    host: HeaderValue,
     id: &HeaderValue,
     peer: Peer,
     encrypted: bool,
-) -> Result<(), Error> {
-    let host = host(request)?;
+) {
     let headers = request.headers_mut();
     let trailers = wants_trailers(headers);
     remove_hop_by_hop(headers);
@@ -67,11 +67,11 @@ pub(crate) fn for_replica<B>(
         headers.insert(CONNECTION, HeaderValue::from_static("te"));
     }
     *request.version_mut() = Version::HTTP_11;
-    Ok(())
 }
 
-/// The host the client asked for: `:authority` or the absolute form before `Host` (RFC 9112, 3.2.2).
-fn host<B>(request: &Request<B>) -> Result<HeaderValue, Error> {
+/// The host the client asked for: `:authority` or the absolute form before `Host` (RFC 9112, 3.2.2). To be read before
+/// the request's target is rewritten.
+pub(crate) fn host<B>(request: &Request<B>) -> Result<HeaderValue, Error> {
     let mut fields = request.headers().get_all(HOST).iter();
     let (field, second) = (fields.next(), fields.next());
     if second.is_some() {
@@ -120,7 +120,8 @@ mod tests {
     fn prepared(fields: &[(&str, &str)]) -> Result<Vec<(String, String)>, Error> {
         let mut request = request(fields);
         let peer = Peer::Tcp("[::ffff:192.0.2.7]:1000".parse().unwrap());
-        for_replica(&mut request, &HeaderValue::from_static("id-1"), peer, true)?;
+        let host = host(&request)?;
+        for_replica(&mut request, host, &HeaderValue::from_static("id-1"), peer, true);
         let mut all: Vec<_> = request
             .headers()
             .iter()

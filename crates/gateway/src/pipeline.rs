@@ -84,8 +84,9 @@ impl Pipeline {
     ) -> Result<Arc<Api>, Error> {
         let snapshot = self.table.current().ok_or(Error::Starting)?;
         authenticate(request.headers_mut(), &snapshot.keys)?;
+        let host = headers::host(request)?;
         let api = route(request, &snapshot)?;
-        headers::for_replica(request, id, peer, encrypted)?;
+        headers::for_replica(request, host, id, peer, encrypted);
         Ok(api)
     }
 

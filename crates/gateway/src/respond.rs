@@ -10,7 +10,7 @@ use api::wire::ErrorBody;
 use bytes::Bytes;
 use http::{
     HeaderValue, Method, Request, Response, Version,
-    header::{ALLOW, CONTENT_TYPE, EXPECT, RETRY_AFTER, WWW_AUTHENTICATE},
+    header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, RETRY_AFTER, WWW_AUTHENTICATE},
 };
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt as _, Full};
@@ -100,12 +100,20 @@ fn finish(
     mut record: Option<Record>,
 ) -> Response<ResponseBody> {
     response.headers_mut().insert(REQUEST_ID, id);
+    if *method == Method::HEAD
+        && let Content::Text(text) = response.body_mut()
+    {
+        // Over HTTP/2 the server would send the body all the same.
+        let length = text.size_hint().lower();
+        *text = Full::default();
+        response.headers_mut().insert(CONTENT_LENGTH, length.into());
+    }
     let status = response.status();
     response.map(|content| {
         if let Some(record) = &mut record {
             record.answered(status);
             // Nobody will ask for the rest of nothing.
-            if content.is_end_stream() || *method == Method::HEAD {
+            if content.is_end_stream() {
                 record.complete();
             }
         }

@@ -4,11 +4,16 @@ use std::{
     fs::{File, TryLockError},
     io,
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
 use api::replica::{Phase, ReplicaStatus};
 
 use crate::error::Error;
+
+/// How long a lock must be held by somebody else to be another replica's.
+const CLAIM: Duration = Duration::from_secs(1);
+const POLL: Duration = Duration::from_millis(20);
 
 /// The status file, held by this process alone.
 #[derive(Debug)]
@@ -25,10 +30,16 @@ impl StatusFile {
             io::ErrorKind::NotFound => Error::NoDirectory { path: lock_path.clone() },
             _ => Error::io("create", &lock_path)(error),
         })?;
-        match lock.try_lock() {
-            Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
-            Err(TryLockError::WouldBlock) => Err(Error::AlreadyRunning { path: lock_path }),
-            Err(TryLockError::Error(source)) => Err(Error::Lock { path: lock_path, source }),
+        let begin = Instant::now();
+        loop {
+            match lock.try_lock() {
+                Ok(()) => return Ok(Self { path: path.to_owned(), _lock: lock }),
+                // An engine that looks whether we live takes the lock for an instant. Nothing else runs here yet, so
+                // blocking the thread is as good as anything.
+                Err(TryLockError::WouldBlock) if begin.elapsed() < CLAIM => std::thread::sleep(POLL),
+                Err(TryLockError::WouldBlock) => return Err(Error::AlreadyRunning { path: lock_path }),
+                Err(TryLockError::Error(source)) => return Err(Error::Lock { path: lock_path, source }),
+            }
         }
     }
 

@@ -28,10 +28,7 @@ const LAYERS: &[(&str, MayUse)] = &[
     ("gateway", MayUse::Only(&["api", "identity", "state", "transport"])),
     ("operator", MayUse::Only(&["api", "identity", "spec", "state", "transport"])),
     ("replica", MayUse::Only(&["api", "spec", "transport"])),
-    (
-        "cli",
-        MayUse::Only(&["api", "gateway", "identity", "operator", "replica", "spec", "state", "transport"]),
-    ),
+    ("cli", MayUse::Only(&["api", "gateway", "identity", "operator", "replica", "spec", "state", "transport"])),
     ("testkit", MayUse::Anything),
     ("e2e", MayUse::Anything),
     ("xtask", MayUse::Only(&[])),
@@ -136,7 +133,9 @@ fn banned(graph: &Graph) -> impl Iterator<Item = Violation> {
         let culprit = way.get(1).unwrap_or(name);
         Some(Violation {
             what: format!("`{name}` is banned, TLS here is rustls with ring: {}", way.join(" -> ")),
-            fix: format!("`default-features = false` for `{culprit}` in the root Cargo.toml, then only the features needed"),
+            fix: format!(
+                "`default-features = false` for `{culprit}` in the root Cargo.toml, then only the features needed"
+            ),
         })
     })
 }
@@ -155,11 +154,31 @@ pub(crate) fn unexplained(graph: &Graph, page: &str, path: &str) -> Vec<Violatio
         .collect()
 }
 
+/// Names under `[workspace.dependencies]` of the root manifest that no package uses.
+pub(crate) fn unused(graph: &Graph, manifest: &str) -> Vec<Violation> {
+    let used: BTreeSet<&str> =
+        graph.ours().flat_map(|package| &package.edges).map(|edge| graph.name(&edge.to)).collect();
+    let unused = workspace_dependencies(manifest).filter(|name| !used.contains(name));
+    unused
+        .map(|name| Violation {
+            what: format!("`{name}` is in [workspace.dependencies], but no package uses it"),
+            fix: "take its line out of the root Cargo.toml".to_owned(),
+        })
+        .collect()
+}
+
+/// One dependency per line and none renamed, as this repository writes them.
+fn workspace_dependencies(manifest: &str) -> impl Iterator<Item = &str> {
+    let section = manifest.lines().skip_while(|line| line.trim() != "[workspace.dependencies]").skip(1);
+    let section = section.take_while(|line| !line.starts_with('['));
+    section.filter(|line| !line.starts_with('#')).filter_map(|line| Some(line.split_once(" = ")?.0))
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
 
-    use super::{LAYERS, Violation, check, unexplained};
+    use super::{LAYERS, Violation, check, unexplained, unused};
     use crate::deps::graph::{
         Edge, Graph, Kind,
         Kind::{Build, Dev, Normal},
@@ -240,7 +259,8 @@ mod tests {
 
     #[test]
     fn other_tls_stacks_are_banned_even_in_tests() {
-        let edges = [("api", Normal, "reqwest"), ("reqwest", Normal, "native-tls"), ("native-tls", Normal, "openssl-sys")];
+        let edges =
+            [("api", Normal, "reqwest"), ("reqwest", Normal, "native-tls"), ("native-tls", Normal, "openssl-sys")];
         assert_eq!(violations(&edges).len(), 2);
         assert!(violations(&edges)[0].ends_with("api -> reqwest -> native-tls"));
         assert_eq!(violations(&[("testkit", Dev, "aws-lc-sys")]).len(), 1);
@@ -248,9 +268,23 @@ mod tests {
 
     #[test]
     fn direct_dependencies_are_explained() {
-        let graph = workspace(&[("api", Normal, "bytes"), ("api", Dev, "insta"), ("bytes", Normal, "far"), ("cli", Normal, "api")]);
+        let graph = workspace(&[
+            ("api", Normal, "bytes"),
+            ("api", Dev, "insta"),
+            ("bytes", Normal, "far"),
+            ("cli", Normal, "api"),
+        ]);
         let found = unexplained(&graph, "| `bytes` | shared buffers |", "deps.md");
         let names: Vec<&str> = found.iter().map(|Violation { what, .. }| what.as_str()).collect();
         assert_eq!(names, ["`insta` is not in deps.md"]);
+    }
+
+    #[test]
+    fn dependencies_that_nobody_uses_are_named() {
+        let graph = workspace(&[("api", Normal, "bytes"), ("api", Dev, "insta"), ("bytes", Normal, "far")]);
+        let manifest = "[workspace]\nresolver = \"3\"\n[workspace.dependencies]\n# Ours.\nbytes = \"1\"\nfar = \"2\"\n\
+                        insta = { version = \"1\" }\n\n[profile.dev]\ndebug = false\n";
+        let found: Vec<String> = unused(&graph, manifest).into_iter().map(|violation| violation.what).collect();
+        assert_eq!(found, ["`far` is in [workspace.dependencies], but no package uses it"]);
     }
 }

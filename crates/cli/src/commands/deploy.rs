@@ -27,6 +27,9 @@ use crate::{
 /// How often the APIs are looked at while they get ready.
 const POLL: Duration = Duration::from_millis(200);
 
+/// How long the gateway may take to serve new routes.
+const SETTLE: Duration = Duration::from_secs(5);
+
 /// What `-o json` prints for each API.
 #[derive(Serialize)]
 struct Outcome {
@@ -55,6 +58,9 @@ pub async fn deploy(arguments: args::Deploy) -> Result<(), Failure> {
     } else {
         wait(&client, &reply, Duration::from_secs(arguments.timeout)).await?
     };
+    if ready.values().any(|api| api.status == ApiStatus::Live) {
+        settle(&client).await?;
+    }
     print(&reply, &ready, format)?;
     complain(&ready)
 }
@@ -150,6 +156,21 @@ async fn wait(
         }
         tokio::time::sleep(POLL).await;
     }
+}
+
+/// Waits until the gateway serves what the operator says: it learns of new routes a moment later. Somebody who may reach
+/// the operator and not the gateway is not held up for long.
+async fn settle(client: &Client) -> Result<(), Failure> {
+    let info = client.info().await?;
+    let begin = Instant::now();
+    while begin.elapsed() < SETTLE {
+        match client.gateway_health(&info.api_endpoint).await {
+            Ok(health) if health.routes_version == info.routes_version => return Ok(()),
+            _ => tokio::time::sleep(Duration::from_millis(20)).await,
+        }
+    }
+    say!("the gateway at {} did not confirm the new routes within {} s", info.api_endpoint, SETTLE.as_secs());
+    Ok(())
 }
 
 fn print(reply: &DeployReply, ready: &BTreeMap<String, ApiSummary>, format: Format) -> Result<(), Failure> {

@@ -196,6 +196,7 @@ impl Connection {
     }
 
     pub async fn send(&mut self, mut request: http::Request<Full<Bytes>>) -> Answer {
+        self.sender.ready().await.expect("the connection is open");
         request.headers_mut().insert("host", http::HeaderValue::from_static("replica"));
         let response = tokio::time::timeout(DEADLINE, self.sender.send_request(request)).await.unwrap().unwrap();
         let (head, body) = response.into_parts();

@@ -7,5 +7,4 @@ mod model;
 mod onnx;
 mod python;
 mod requirements;
-mod speed;
 mod workers;

@@ -1,0 +1,14 @@
+//! The gateway over real sockets: TLS clients before it, scripted replicas behind it, a SQLite State beside it.
+#![expect(clippy::unwrap_used, reason = "a test")]
+
+mod auth;
+mod deadlines;
+mod ground;
+mod headers;
+mod origin;
+mod raw;
+mod retries;
+mod routing;
+mod snapshots;
+mod store;
+mod streaming;

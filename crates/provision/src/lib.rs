@@ -1,0 +1,4 @@
+//! What a cluster on AWS consists of, and how it comes to be, changes and goes.
+mod change;
+pub mod cloud;
+pub mod resource;

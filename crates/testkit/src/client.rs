@@ -1,0 +1,101 @@
+//! A client of deployed APIs as anybody could write one: HTTPS, the cluster's authority and no other, the API key.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use serde_json::Value;
+
+/// Longer than any request in these tests takes, on however busy a machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The HTTP version that the client insists on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Version {
+    /// A connection for every request in flight, kept for the next one.
+    Http1,
+    /// All requests on one connection.
+    Http2,
+}
+
+#[derive(Clone)]
+pub struct Https {
+    http: reqwest::Client,
+    pub endpoint: String,
+    pub key: String,
+}
+
+/// An HTTP response, whole.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+impl Https {
+    pub fn new(endpoint: &str, ca_pem: &str, key: &str, version: Version) -> Self {
+        Self { http: raw(ca_pem, version), endpoint: endpoint.to_owned(), key: key.to_owned() }
+    }
+
+    /// POSTs JSON to an API. `Err` means that no response came.
+    pub async fn try_post(&self, path: &str, body: &Value) -> Result<Answer, String> {
+        let request = self
+            .http
+            .post(format!("{}{path}", self.endpoint))
+            .bearer_auth(&self.key)
+            .header(http::header::CONTENT_TYPE, "application/json")
+            .body(body.to_string());
+        Answer::of(request).await
+    }
+
+    /// POSTs JSON to an API, which must answer.
+    pub async fn post(&self, path: &str, body: &Value) -> Answer {
+        self.try_post(path, body).await.unwrap_or_else(|error| panic!("POST {path}: {error}"))
+    }
+
+    /// The JSON of a successful answer.
+    pub async fn predict(&self, path: &str, body: &Value) -> Value {
+        let answer = self.post(path, body).await;
+        assert_eq!(answer.status, 200, "POST {path}: {answer:?}");
+        answer.json()
+    }
+}
+
+impl Answer {
+    /// Sends a request and takes all of the response.
+    pub async fn of(request: reqwest::RequestBuilder) -> Result<Self, String> {
+        let response = request.send().await.map_err(|error| chain(&error))?;
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let body = response.bytes().await.map_err(|error| chain(&error))?;
+        Ok(Self { status, headers, body })
+    }
+
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("not JSON: {error}: {self:?}"))
+    }
+}
+
+/// An HTTP client that trusts this authority only and proves nothing by itself.
+pub fn raw(ca_pem: &str, version: Version) -> reqwest::Client {
+    // The second test of a process finds it installed.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let tls = transport::client_config(ca_pem).unwrap_or_else(|error| panic!("the authority: {error}"));
+    let builder = reqwest::Client::builder().tls_backend_preconfigured(tls).no_proxy().timeout(PATIENCE);
+    let builder = match version {
+        Version::Http1 => builder.http1_only(),
+        Version::Http2 => builder,
+    };
+    builder.build().unwrap_or_else(|error| panic!("a client: {error}"))
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}

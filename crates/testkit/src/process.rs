@@ -1,0 +1,37 @@
+//! Processes of this machine, by id.
+
+use std::{fs, path::Path};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// Whether a process of that id runs. One that has ended and was not waited for yet does not.
+pub fn is_alive(pid: u32) -> bool {
+    // The state comes after the command's name, which is in parentheses and may hold anything.
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let state = stat.rsplit(')').next().and_then(|rest| rest.trim_start().chars().next());
+    !matches!(state, None | Some('Z' | 'X'))
+}
+
+/// The command line with blanks between the words; empty for a process that is no more.
+pub fn command_line(pid: u32) -> String {
+    let bytes = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    String::from_utf8_lossy(&bytes).replace('\0', " ")
+}
+
+/// Everybody whose command line names something in this directory: the processes of a cluster that lives there, and
+/// the predictors that its replicas have started.
+pub fn of_directory(directory: &Path) -> Vec<u32> {
+    let needle = directory.display().to_string();
+    let processes = fs::read_dir("/proc").unwrap_or_else(|error| panic!("/proc: {error}"));
+    processes
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter(|&pid| pid != std::process::id() && is_alive(pid) && command_line(pid).contains(&needle))
+        .collect()
+}
+
+/// `kill -9`.
+pub fn kill(pid: u32) {
+    let Some(process) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { panic!("{pid} is no process id") };
+    kill_process(process, Signal::KILL).unwrap_or_else(|error| panic!("kill -9 {pid}: {error}"));
+}

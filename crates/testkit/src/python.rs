@@ -1,0 +1,35 @@
+//! A Python with ONNX Runtime, as the yardstick of ours.
+
+use std::{env, fs::File, path::PathBuf, process::Command};
+
+use crate::{cortex::target, project::repository};
+
+/// What is in `CORTEX_TEST_PYTHON`, which `cargo xtask test` sets; else a virtual environment that is made now, at the same
+/// place and of the same requirements.
+pub fn interpreter() -> PathBuf {
+    if let Some(python) = env::var_os("CORTEX_TEST_PYTHON") {
+        return python.into();
+    }
+    let directory = target().join("venv");
+    // Tests of other processes may want it at the same moment.
+    let lock = File::create(directory.with_extension("lock")).expect("the target directory is writable");
+    lock.lock().expect("files can be locked");
+    let (python, complete) = (directory.join("bin/python"), directory.join(".complete"));
+    if !complete.exists() {
+        run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&directory));
+        let requirements = repository("tests/python/requirements.txt");
+        run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "--requirement"]).arg(requirements));
+        File::create(complete).expect("the target directory is writable");
+    }
+    python
+}
+
+fn run(command: &mut Command) {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    assert!(
+        output.status.success(),
+        "{command:?} failed; Python 3.11 or newer with venv and pip is needed, or a Python that has what \
+         tests/python/requirements.txt names, in CORTEX_TEST_PYTHON\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}

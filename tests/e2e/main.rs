@@ -1,0 +1,13 @@
+//! The promise, kept: the real `cortex` binary, run as a user would, over real sockets.
+//!
+//! Every test has a cluster of its own, so they run side by side; none sleeps for what it waits for.
+
+mod bad_input;
+mod deploy;
+mod digits;
+mod disk;
+mod housekeeping;
+mod predictors;
+mod routes;
+mod survival;
+mod update;
