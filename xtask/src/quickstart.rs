@@ -32,9 +32,10 @@ pub(crate) fn run(keep: bool) -> Result<()> {
     let home = Home::create()?;
     let mut shell = Shell::new(&binaries, home.path())?;
     let walked = walk(&mut shell, &label, keep);
-    let closed = if keep { Ok(()) } else { close(&mut shell, home, walked.is_ok()) };
+    let stays = keep && shell.has_run(CLUSTER_UP);
+    let closed = if stays { Ok(()) } else { close(&mut shell, home, walked.is_ok()) };
     println!("\n{}", shell.summary());
-    if keep {
+    if stays {
         println!("\n{}", what_next(&binaries, shell.home()));
     }
     report_both(walked, closed)
@@ -94,7 +95,9 @@ fn endpoint<'a>(table: &'a str, api: &str) -> Result<&'a str> {
 /// Takes down what a failed walk left up, and asserts that nothing remains.
 fn close(shell: &mut Shell, home: Home, walked: bool) -> Result<()> {
     if !walked {
-        home.print_ends_of_logs();
+        if !shell.interrupted() {
+            home.print_ends_of_logs();
+        }
         if shell.has_run(CLUSTER_UP) && !shell.has_run(CLUSTER_DOWN) {
             // It may fail because `up` did: what it leaves is found and ended below.
             let _ = shell.clean_up(CLUSTER_DOWN);

@@ -55,11 +55,16 @@ pub(crate) fn metadata(arguments: &[&str]) -> Result<Value> {
     serde_json::from_str(&output).context("`cargo metadata` did not print JSON")
 }
 
-/// Where the dev profile's binaries are.
-pub(crate) fn binaries() -> Result<PathBuf> {
+/// Cargo's target directory, wherever the user has put it.
+pub(crate) fn target() -> Result<PathBuf> {
     let metadata = metadata(&["--no-deps"])?;
     let target = metadata["target_directory"].as_str().context("`cargo metadata` names no target directory")?;
-    Ok(Path::new(target).join("debug"))
+    Ok(target.into())
+}
+
+/// Where the dev profile's binaries are.
+pub(crate) fn binaries() -> Result<PathBuf> {
+    Ok(target()?.join("debug"))
 }
 
 /// Runs to the end with nothing captured but stdout. Stderr is the user's to see.

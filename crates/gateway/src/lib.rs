@@ -4,19 +4,19 @@
 //!
 //! | phase | decides | refuses with |
 //! | --- | --- | --- |
-//! | [`identify`](phase::identify) | the request's id and the client's address | |
-//! | [`authenticate`](phase::authenticate) | whether it carries a key of this cluster | 401 |
-//! | [`route`](phase::route) | which API it is for, and what of the path is the API's | 400, 404, 405 |
-//! | [`choose`](phase::choose) | which replica gets it | 503 |
-//! | [`forward`](phase::forward) | bodies through, both ways; whether to try again | 408, 502, 503, 504 |
-//! | [`record`](phase::record) | one log event and the counters | |
+//! | `identify` | the request's id and the client's address | |
+//! | `authenticate` | whether it carries a key of this cluster | 401 |
+//! | `route` | which API it is for, and what of the path is the API's | 400, 404, 405 |
+//! | `choose` | which replica gets it | 503 |
+//! | `forward` | bodies through, both ways; whether to try again | 408, 502, 503, 504 |
+//! | `record` | one log event and the counters | |
 //!
-//! A phase fails with an [`error::Error`], which knows who caused it and whether the request may be sent again;
-//! [`respond`] alone turns errors into responses.
+//! A phase fails with an `error::Error`, which knows who caused it and whether the request may be sent again;
+//! `respond` alone turns errors into responses.
 //!
-//! What is served comes from two documents in the State store, as an immutable [`snapshot::Snapshot`] that
-//! [`follow`] replaces when they change. No request waits for the store: when it is gone, or the operator is, the last
-//! snapshot goes on being served, and it outlives the process in a file ([`cache`]).
+//! What is served comes from two documents in the State store, as an immutable `snapshot::Snapshot` that
+//! `follow` replaces when they change. No request waits for the store: when it is gone, or the operator is, the last
+//! snapshot goes on being served, and it outlives the process in a file (`cache`).
 
 #![cfg_attr(test, expect(clippy::unwrap_used, reason = "a test"))]
 

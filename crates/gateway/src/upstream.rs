@@ -89,7 +89,7 @@ impl Upstream {
 
     /// An idle connection that is still good, as far as can be known.
     pub(crate) async fn idle(&self) -> Option<Connection> {
-        while let Some(mut connection) = self.pop() {
+        while let Some(mut connection) = self.pop(Instant::now()) {
             if std::future::poll_fn(|cx| std::task::Poll::Ready(connection.poll_usable(cx))).await {
                 return Some(connection);
             }
@@ -97,9 +97,9 @@ impl Upstream {
         None
     }
 
-    fn pop(&self) -> Option<Connection> {
+    fn pop(&self, now: Instant) -> Option<Connection> {
         let (connection, since) = self.lock().as_mut()?.pop()?;
-        if since.elapsed() < MAX_IDLE_TIME {
+        if now.saturating_duration_since(since) < MAX_IDLE_TIME {
             return Some(connection);
         }
         // It was the newest.
@@ -108,11 +108,10 @@ impl Upstream {
     }
 
     /// Keeps a connection whose exchange is complete, unless it is of no more use.
-    pub(crate) fn give_back(&self, mut connection: Connection) {
+    pub(crate) fn give_back(&self, mut connection: Connection, now: Instant) {
         if !connection.is_idle() {
             return;
         }
-        let now = Instant::now();
         // Dropped, and so closed, after the lock is released.
         let mut surplus = Vec::new();
         let mut idle = self.lock();
@@ -171,5 +170,102 @@ impl InFlight {
 impl Drop for InFlight {
     fn drop(&mut self) {
         self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncReadExt as _;
+    use transport::{Listener, Stream};
+
+    use super::*;
+
+    struct Ground {
+        listener: Listener,
+        upstream: Upstream,
+        now: Instant,
+    }
+
+    impl Ground {
+        async fn new() -> Self {
+            let listener = Listener::bind(&"tcp://127.0.0.1:0".parse().unwrap()).await.unwrap();
+            let address = Address::Tcp(listener.tcp_address().unwrap().to_string());
+            let route = ReplicaRoute { id: "a".to_owned(), version: "v".to_owned(), address };
+            Self { listener, upstream: Upstream::new(&route), now: Instant::now() }
+        }
+
+        async fn pair(&self) -> (Connection, Stream) {
+            let (ours, theirs) = tokio::join!(self.upstream.connect(Duration::from_secs(20)), self.listener.accept());
+            (ours.unwrap(), theirs.unwrap().0)
+        }
+
+        /// Leaves a connection idle since `age` ago; returns the replica's end.
+        async fn idle(&self, age: Duration) -> Stream {
+            let (ours, theirs) = self.pair().await;
+            self.upstream.give_back(ours, self.now - age);
+            theirs
+        }
+
+        fn count(&self) -> Option<usize> {
+            self.upstream.lock().as_ref().map(Vec::len)
+        }
+    }
+
+    async fn is_closed(stream: &mut Stream) -> bool {
+        matches!(tokio::time::timeout(Duration::from_secs(20), stream.read(&mut [0])).await, Ok(Ok(0)))
+    }
+
+    #[tokio::test]
+    async fn the_pool_is_bounded_and_the_newest_serves_first() {
+        let ground = Ground::new().await;
+        let mut ends = Vec::new();
+        for second in (0..MAX_IDLE as u64 + 3).rev() {
+            ends.push(ground.idle(Duration::from_millis(second)).await);
+        }
+        assert_eq!(ground.count(), Some(MAX_IDLE));
+        for surplus in &mut ends[MAX_IDLE..] {
+            assert!(is_closed(surplus).await);
+        }
+        drop(ground.upstream.pop(ground.now).unwrap());
+        assert!(is_closed(&mut ends[MAX_IDLE - 1]).await);
+    }
+
+    #[tokio::test]
+    async fn connections_that_were_idle_for_long_are_closed() {
+        let ground = Ground::new().await;
+        let mut old = ground.idle(MAX_IDLE_TIME).await;
+        let mut older = ground.idle(MAX_IDLE_TIME).await;
+        assert!(ground.upstream.pop(ground.now).is_none());
+        assert!(is_closed(&mut old).await && is_closed(&mut older).await);
+        let mut old = ground.idle(MAX_IDLE_TIME).await;
+        let _new = ground.idle(Duration::ZERO).await;
+        assert!(is_closed(&mut old).await, "a newer one that comes back sends the old ones away");
+        assert_eq!(ground.count(), Some(1));
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_the_replica_closed_is_not_used() {
+        let ground = Ground::new().await;
+        drop(ground.idle(Duration::ZERO).await);
+        // Until the end has arrived here, the connection looks good.
+        let begun = Instant::now();
+        while let Some(connection) = ground.upstream.idle().await {
+            ground.upstream.give_back(connection, Instant::now());
+            assert!(begun.elapsed() < Duration::from_secs(20));
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(ground.count(), Some(0));
+    }
+
+    #[tokio::test]
+    async fn a_retired_replica_keeps_no_connection() {
+        let ground = Ground::new().await;
+        let mut idle = ground.idle(Duration::ZERO).await;
+        let (busy, mut busy_end) = ground.pair().await;
+        ground.upstream.retire();
+        assert!(is_closed(&mut idle).await);
+        ground.upstream.give_back(busy, ground.now);
+        assert!(is_closed(&mut busy_end).await);
+        assert!(ground.upstream.idle().await.is_none());
     }
 }

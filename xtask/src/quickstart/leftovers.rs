@@ -73,9 +73,15 @@ fn ps_line(line: &str) -> Option<Process> {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, path::Path, process::Command};
+    use std::{
+        fs,
+        path::Path,
+        process::Command,
+        thread,
+        time::{Duration, Instant},
+    };
 
-    use super::{Process, end_all, no_clusters, ps_line};
+    use super::{Process, end_all, no_clusters, processes_of, ps_line};
     use crate::quickstart::home::Home;
 
     #[test]
@@ -83,9 +89,14 @@ mod tests {
         let home = Home::create().expect("the temporary directory is writable");
         end_all(home.path()).expect("nothing runs yet");
         let mut left =
-            Command::new("sleep").arg("600").env("CORTEX_HOME", home.path()).spawn().expect("sleep is everywhere");
+            Command::new("sleep").arg("60").env("CORTEX_HOME", home.path()).spawn().expect("sleep is everywhere");
+        // For a moment after exec the kernel shows an empty environment.
+        let start = Instant::now();
+        while processes_of(home.path()).is_empty() && start.elapsed() < Duration::from_secs(30) {
+            thread::yield_now();
+        }
         let error = end_all(home.path()).expect_err("sleep runs").to_string();
-        assert!(error.contains(&format!("{} sleep 600", left.id())), "{error}");
+        assert!(error.contains(&format!("{} sleep 60", left.id())), "{error}");
         assert!(!left.wait().expect("it is our child").success());
         end_all(home.path()).expect("it was ended");
         home.remove().expect("it is ours");

@@ -21,7 +21,7 @@ pub(crate) fn verify(reply: &str, label: &str) -> Result<()> {
     let best = best.context("`scores` is empty")?.to_string();
     let said = reply["label"][0].to_string();
     if said != label || best != label {
-        bail!("the image is a {label}, but `label` says {said} and the best score is that of {best}");
+        bail!("the image shows {label}, but `label` says {said} and the best score is that of {best}");
     }
     Ok(())
 }

@@ -74,6 +74,10 @@ impl Shell {
         self.perform(command, self.sh(command).process_group(0), |_| Ok(()))
     }
 
+    pub(crate) fn interrupted(&self) -> bool {
+        self.interrupted.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn has_run(&self, command: &str) -> bool {
         self.steps.iter().any(|step| step.command == command)
     }
@@ -115,7 +119,7 @@ impl Shell {
     }
 
     fn stop_if_interrupted(&self) -> Result<()> {
-        if self.interrupted.load(Ordering::Relaxed) {
+        if self.interrupted() {
             bail!("interrupted");
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! A virtual environment under `target/`, made once for each list of requirements and each Python.
+//! A virtual environment in `target/test-python/`, made once for each list of requirements and each Python.
 //!
 //! It is made beside its place and moved there when it is complete, so a run that was killed, or one at the same time,
 //! leaves no half of one. Moving breaks the scripts in its `bin/` but not its interpreter: call `python -m pip`.
@@ -17,7 +17,7 @@ use crate::{python, run};
 pub(crate) fn ready(requirements: &str) -> Result<PathBuf> {
     let path = run::root().join(requirements);
     let text = fs::read_to_string(&path).with_context(|| format!("cannot read {requirements}"))?;
-    let parent = run::root().join("target/venv");
+    let parent = run::target()?.join("test-python");
     let place = parent.join(key(&text, &python::find()?.build));
     if !place.exists() {
         make(&place, &path).with_context(|| format!("cannot install {requirements}"))?;

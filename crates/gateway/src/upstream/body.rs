@@ -168,7 +168,7 @@ impl ReplyBody {
         let Some(Exchange { connection, replica, request }) = self.exchange.take() else { return };
         // The rest of an unfinished request would stand before the next one.
         if request.is_complete() {
-            replica.upstream().give_back(connection);
+            replica.upstream().give_back(connection, Instant::now());
         }
     }
 

@@ -5,6 +5,7 @@ mod auth;
 mod deadlines;
 mod ground;
 mod headers;
+mod log;
 mod origin;
 mod raw;
 mod retries;

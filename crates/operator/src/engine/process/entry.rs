@@ -130,6 +130,7 @@ impl Entry {
     pub(super) fn tick(&mut self, options: &Options) -> bool {
         let alive = self.is_alive();
         let now = Instant::now();
+        logs::rotate_if_large(&logs::file(&options.data, self.api(), self.id()));
         match self.life {
             Life::Stopping { until } if alive => {
                 if now >= until {

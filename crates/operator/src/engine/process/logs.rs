@@ -31,6 +31,25 @@ pub(super) fn file(data: &Path, api: &str, replica: &str) -> PathBuf {
     root(data).join(api).join(format!("{replica}.log"))
 }
 
+/// Bytes at which a log begins anew; the part before is kept until that happens again.
+const LIMIT_BYTES: u64 = 32 * 1024 * 1024;
+
+/// Keeps a log from growing for ever. The replica goes on appending to the same file, so its content is moved and not the
+/// file; lines written in that instant are lost.
+pub(super) fn rotate(path: &Path, limit: u64) -> io::Result<()> {
+    if fs::metadata(path)?.len() > limit {
+        fs::copy(path, path.with_extension("log.1"))?;
+        fs::OpenOptions::new().write(true).open(path)?.set_len(0)?;
+    }
+    Ok(())
+}
+
+pub(super) fn rotate_if_large(path: &Path) {
+    if let Err(error) = rotate(path, LIMIT_BYTES) {
+        tracing::debug!(%error, file = %path.display(), "a log could not be rotated");
+    }
+}
+
 /// Removes the logs of every API not named.
 pub(super) fn forget_all_but(data: &Path, keep: &BTreeSet<String>) -> Result<(), EngineError> {
     let root = root(data);
@@ -77,6 +96,9 @@ impl Follower {
         let mut lines = Vec::new();
         let Ok(files) = fs::read_dir(&self.directory) else { return lines };
         for path in files.flatten().map(|file| file.path()) {
+            if path.extension().is_none_or(|extension| extension != "log") {
+                continue;
+            }
             if let Err(error) = self.read_file(&path, at_most, &mut lines).await {
                 tracing::debug!(%error, file = %path.display(), "a log could not be read");
             }
@@ -176,6 +198,26 @@ mod tests {
         assert_eq!(all, ["one", "two", "three", "Traceback"]);
         assert_eq!(messages(stream(data.path(), "iris", &query(false, 2)).await).await, ["three", "Traceback"]);
         assert_eq!(messages(stream(data.path(), "none", &query(false, 2)).await).await, Vec::<String>::new());
+    }
+
+    #[tokio::test]
+    async fn a_rotated_log_goes_on_where_the_new_lines_are() {
+        use std::io::Write as _;
+        let data = tempfile::tempdir().expect("a temporary directory");
+        fs::create_dir_all(root(data.path()).join("iris")).expect("writable");
+        let path = file(data.path(), "iris", "a");
+        let mut log = fs::OpenOptions::new().create(true).append(true).open(&path).expect("writable");
+        log.write_all((line(1, "one") + &line(2, "two")).as_bytes()).expect("writable");
+        let mut followed = stream(data.path(), "iris", &query(true, 10)).await;
+        assert_eq!(followed.next().await.expect("it is there").message, "one");
+        assert_eq!(followed.next().await.expect("it is there").message, "two");
+        rotate(&path, 1_000_000).expect("it is small");
+        assert!(!path.with_extension("log.1").exists(), "a small log stays as it is");
+        rotate(&path, 100).expect("it can be rotated");
+        log.write_all(line(3, "three").as_bytes()).expect("writable");
+        assert_eq!(followed.next().await.expect("it goes on").message, "three");
+        let kept = fs::read_to_string(path.with_extension("log.1")).expect("it is kept");
+        assert!(kept.contains("one") && kept.contains("two"));
     }
 
     #[tokio::test]

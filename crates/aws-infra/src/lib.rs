@@ -1,0 +1,1 @@
+//! Makes and removes what a cluster consists of, in an AWS account.
