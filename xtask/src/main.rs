@@ -19,7 +19,7 @@ usage: cargo xtask <task>
                                  --keep leaves the cluster running
   test [--full] [-- ARGS]        all tests; --full runs the expensive ones whole; ARGS go to the test runner
                                  (cargo-nextest if it is installed, else cargo test)
-  ci                             what has to pass before a change lands: fmt, clippy, deps, generate --check, test
+  ci                             what has to pass before a change lands: format, deps, clippy, generate --check, test
   deps                           check who depends on whom
   generate [--check]             write the generated pages of docs/, or only say which are stale
 ";
@@ -65,6 +65,9 @@ fn parse(arguments: &[String]) -> Result<Task, String> {
     let Some((name, rest)) = arguments.split_first() else {
         return Err("which task?".to_owned());
     };
+    if rest.first().is_some_and(|argument| argument == "--help") {
+        return Ok(Task::Help);
+    }
     match name.as_str() {
         "quickstart" => Ok(Task::Quickstart { keep: only_flag(rest, "--keep")? }),
         "test" => Ok(Task::Test(test_options(rest)?)),
@@ -107,6 +110,12 @@ mod tests {
         assert_eq!(parsed("quickstart"), Ok(Task::Quickstart { keep: false }));
         assert_eq!(parsed("quickstart --keep"), Ok(Task::Quickstart { keep: true }));
         assert_eq!(parsed("generate --check"), Ok(Task::Generate { check: true }));
+    }
+
+    #[test]
+    fn help_is_not_an_error() {
+        assert_eq!(parsed("--help"), Ok(Task::Help));
+        assert_eq!(parsed("generate --help"), Ok(Task::Help));
     }
 
     #[test]

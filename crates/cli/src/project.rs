@@ -39,10 +39,12 @@ pub struct Bundle {
     pub files: usize,
 }
 
-/// Packs the directory.
-pub fn pack(directory: &Path) -> Result<Bundle, Failure> {
+/// Packs the directory without the configuration file in it that is being deployed: what that says goes to the operator
+/// by itself, and a change of it alone, of an endpoint say, must not look like new code.
+pub fn pack(directory: &Path, configuration: &Path) -> Result<Bundle, Failure> {
     refuse_top_level(directory)?;
-    let files = list(directory)?;
+    let mut files = list(directory)?;
+    files.retain(|(name, _)| configuration.file_name() != Some(name.as_ref()));
     let file = tempfile::tempfile().map_err(|error| io_failure("make a file in", &std::env::temp_dir(), &error))?;
     let mut sink = Hashing { inner: BufWriter::with_capacity(256 * 1024, file), hash: Sha256::new(), bytes: 0 };
     let mut archive = Builder::new(&mut sink);
@@ -144,6 +146,10 @@ mod tests {
         fs::write(path, content).expect("writable");
     }
 
+    fn packed(directory: &Path) -> Bundle {
+        pack(directory, &directory.join("cortex.yaml")).expect("it can be packed")
+    }
+
     fn names(bundle: Bundle) -> Vec<String> {
         let mut archive = tar::Archive::new(bundle.file);
         let entries = archive.entries().expect("a tar file");
@@ -159,7 +165,7 @@ mod tests {
         for name in ["model.onnx", "a/b.py", "z.py"] {
             write(two.path(), name, name);
         }
-        let hash = |directory: &Path| pack(directory).expect("it can be packed").sha256;
+        let hash = |directory: &Path| packed(directory).sha256;
         assert_eq!(hash(one.path()), hash(two.path()));
         fs::set_permissions(two.path().join("z.py"), fs::Permissions::from_mode(0o755)).expect("ours");
         let executable = hash(two.path());
@@ -171,11 +177,12 @@ mod tests {
     #[test]
     fn what_is_not_the_project_stays_out() {
         let directory = tempfile::tempdir().expect("a directory");
-        for name in ["predictor.py", ".env", "data/big.bin", "a/__pycache__/x.pyc", ".git/config", ".venv/bin/python"] {
+        let others = ["data/big.bin", "a/__pycache__/x.pyc", ".git/config", ".venv/bin/python", "cortex.yaml"];
+        for name in others.into_iter().chain(["predictor.py", ".env", "data.yaml", "more/cortex.yaml"]) {
             write(directory.path(), name, "x");
         }
         write(directory.path(), ".cortexignore", "data/\n");
-        assert_eq!(names(pack(directory.path()).expect("it can be packed")), [".env", "predictor.py"]);
+        assert_eq!(names(packed(directory.path())), [".env", "data.yaml", "more/cortex.yaml", "predictor.py"]);
     }
 
     #[test]
@@ -183,6 +190,6 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let name = format!("{}/{}/m.onnx", "d".repeat(120), "e".repeat(120));
         write(directory.path(), &name, "x");
-        assert_eq!(names(pack(directory.path()).expect("it can be packed")), [name]);
+        assert_eq!(names(packed(directory.path())), [name]);
     }
 }

@@ -26,12 +26,24 @@ const LAYERS: &[(&str, MayUse)] = &[
     ("transport", MayUse::Only(&[])),
     ("api", MayUse::Only(&["spec", "transport"])),
     ("provision", MayUse::Only(&["spec"])),
+    ("aws-infra", MayUse::Only(&["provision", "spec"])),
     ("gateway", MayUse::Only(&["api", "identity", "state", "transport"])),
     ("operator", MayUse::Only(&["api", "identity", "spec", "state", "transport"])),
     ("replica", MayUse::Only(&["api", "spec", "transport"])),
     (
         "cli",
-        MayUse::Only(&["api", "gateway", "identity", "operator", "provision", "replica", "spec", "state", "transport"]),
+        MayUse::Only(&[
+            "api",
+            "aws-infra",
+            "gateway",
+            "identity",
+            "operator",
+            "provision",
+            "replica",
+            "spec",
+            "state",
+            "transport",
+        ]),
     ),
     ("testkit", MayUse::Anything),
     ("e2e", MayUse::Anything),
@@ -158,11 +170,12 @@ pub(crate) fn unexplained(graph: &Graph, page: &str, path: &str) -> Vec<Violatio
         .collect()
 }
 
-/// Names under `[workspace.dependencies]` of the root manifest that no package uses.
+/// Names under `[workspace.dependencies]` of the root manifest that no package uses. Ours may wait there for a user.
 pub(crate) fn unused(graph: &Graph, manifest: &str) -> Vec<Violation> {
     let used: BTreeSet<&str> =
         graph.ours().flat_map(|package| &package.edges).map(|edge| graph.name(&edge.to)).collect();
-    let unused = workspace_dependencies(manifest).filter(|name| !used.contains(name));
+    let ours: BTreeSet<&str> = graph.ours().map(|package| package.name.as_str()).collect();
+    let unused = workspace_dependencies(manifest).filter(|name| !used.contains(name) && !ours.contains(name));
     unused
         .map(|name| Violation {
             what: format!("`{name}` is in [workspace.dependencies], but no package uses it"),
@@ -286,7 +299,7 @@ mod tests {
     #[test]
     fn dependencies_that_nobody_uses_are_named() {
         let graph = workspace(&[("api", Normal, "bytes"), ("api", Dev, "insta"), ("bytes", Normal, "far")]);
-        let manifest = "[workspace]\nresolver = \"3\"\n[workspace.dependencies]\n# Ours.\nbytes = \"1\"\nfar = \"2\"\n\
+        let manifest = "[workspace]\nresolver = \"3\"\n[workspace.dependencies]\n# Ours.\ngateway = { path = \"x\" }\nbytes = \"1\"\nfar = \"2\"\n\
                         insta = { version = \"1\" }\n\n[profile.dev]\ndebug = false\n";
         let found: Vec<String> = unused(&graph, manifest).into_iter().map(|violation| violation.what).collect();
         assert_eq!(found, ["`far` is in [workspace.dependencies], but no package uses it"]);

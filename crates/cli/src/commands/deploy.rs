@@ -45,7 +45,7 @@ pub async fn deploy(arguments: args::Deploy) -> Result<(), Failure> {
     let apis = read(&arguments.file)?;
     let (_, client) = connect(arguments.target.env.as_deref())?;
     let directory = project_directory(&arguments.file);
-    let bundle = project::pack(directory)?;
+    let bundle = project::pack(directory, &arguments.file)?;
     let sha256 = upload(&client, bundle).await?;
     let reply = client.deploy(&DeployRequest { bundle: sha256, apis }).await?;
     if format == Format::Pretty {
@@ -100,7 +100,8 @@ fn project_directory(file: &Path) -> &Path {
 async fn upload(client: &Client, bundle: Bundle) -> Result<String, Failure> {
     if !client.has_bundle(&bundle.sha256).await? {
         let megabytes = bundle.bytes as f64 / 1e6;
-        say!("uploading {} files, {megabytes:.1} MB", bundle.files);
+        let plural = if bundle.files == 1 { "" } else { "s" };
+        say!("uploading {} file{plural}, {megabytes:.1} MB", bundle.files);
         if megabytes > 500.0 {
             say!("that is a lot: name what the predictor does not need in a .cortexignore file");
         }

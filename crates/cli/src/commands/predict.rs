@@ -1,6 +1,11 @@
 //! `cortex predict`: the request that any client would send, over the same door.
 
-use std::{fs, io::Read as _, path::Path, time::Duration};
+use std::{
+    fs,
+    io::{self, Read as _},
+    path::Path,
+    time::Duration,
+};
 
 use http::header;
 
@@ -59,7 +64,13 @@ fn read(file: &Path) -> Result<Vec<u8>, Failure> {
         std::io::stdin().lock().read_to_end(&mut body).map_err(|error| io_failure("read", file, &error))?;
         return Ok(body);
     }
-    fs::read(file).map_err(|error| io_failure("read", file, &error))
+    fs::read(file).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => {
+            Failure::new(Exit::NotFound, "predict.no_file", format!("there is no file {}", file.display()))
+                .hint("name a file with the request's body, or `-` for standard input")
+        }
+        _ => io_failure("read", file, &error),
+    })
 }
 
 fn refused(api: &str, status: http::StatusCode, answer: &[u8]) -> Failure {

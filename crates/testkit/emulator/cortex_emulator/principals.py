@@ -127,7 +127,7 @@ def identity_policies(principal: Principal) -> list[dict[str, Any]]:
     documents = []
     for holder in holders:
         documents += list(holder.policies.values())
-        documents += [policy.document for policy in holder.managed_policies.values()]
+        documents += [document_of(policy) for policy in holder.managed_policies.values()]
     return [json.loads(document) for document in documents]
 
 
@@ -137,7 +137,12 @@ def boundary(principal: Principal) -> dict[str, Any] | None:
     backend = iam_backends[principal.account][PARTITION]
     arns = [role.permissions_boundary_arn for role in backend.get_roles() if role.name == principal.name]
     policy = backend.managed_policies.get(arns[0]) if arns and arns[0] else None
-    return json.loads(policy.document) if policy else None
+    return json.loads(document_of(policy)) if policy else None
+
+
+def document_of(managed_policy: Any) -> str:
+    """The text of its default version."""
+    return next(version.document for version in managed_policy.versions if version.is_default)
 
 
 def role_of(arn: str) -> Any | None:
