@@ -14,7 +14,7 @@ fn as_a_user_sees_it() {
     let file = project::python(&cluster.cortex, "echo", &project::echo("1"), "");
     let outcome = cluster.deploy(&file);
     assert_eq!(outcome.stdout, format!("echo is live at {}/echo\n", cluster.api_endpoint));
-    outcome.says("uploading 1 files, 0.0 MB\ncreating echo\n");
+    outcome.says("uploading 1 file, 0.0 MB\ncreating echo\n");
     assert_snapshot!(cluster.cortex.run(&["get"]).snapshot(), @"");
     assert_snapshot!(cluster.cortex.run(&["get", "echo"]).snapshot(), @"");
     assert_snapshot!(cluster.cortex.run(&["get", "echo", "-o", "json"]).snapshot(), @"");

@@ -36,8 +36,8 @@ pub struct Info {
 pub struct GatewayHealth {
     /// `ok`.
     pub status: String,
-    /// Version of the routes it serves.
-    #[serde(default)]
+    /// Version of the routes it serves; absent while it has none from the State.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub routes_version: Option<String>,
 }
 

@@ -155,7 +155,7 @@ impl Follower {
     }
 
     fn publish(&mut self) {
-        self.table.publish(&self.documents.routes, &self.documents.keys);
+        self.table.publish(&self.documents.routes, &self.documents.keys, self.routes.as_ref());
         self.published = true;
         let Documents { routes, keys } = &self.documents;
         let replicas: usize = routes.apis.iter().map(|api| api.replicas.len()).sum();

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use api::wire::GatewayHealth;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
-use serde_json::json;
 use transport::Peer;
 
 use crate::{
@@ -91,9 +91,13 @@ impl Pipeline {
     }
 
     fn health(&self, id: HeaderValue, method: &Method) -> Response<ResponseBody> {
-        let ready = self.table.current().is_some();
-        let mut response = respond::own(&json!({ "status": if ready { "ok" } else { "starting" } }), id, method);
-        if !ready {
+        let snapshot = self.table.current();
+        let health = GatewayHealth {
+            status: if snapshot.is_some() { "ok" } else { "starting" }.to_owned(),
+            routes_version: snapshot.as_ref().and_then(|snapshot| snapshot.routes_version.clone()),
+        };
+        let mut response = respond::own(&health, id, method);
+        if snapshot.is_none() {
             *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
         }
         response

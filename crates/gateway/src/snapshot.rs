@@ -9,6 +9,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use api::routes::{Keys, ReplicaRoute, Routes};
 use arc_swap::ArcSwapOption;
+use state::Version;
 use transport::Address;
 
 use crate::{phase::authenticate::KeySet, upstream::Upstream};
@@ -25,6 +26,8 @@ type Upstreams = HashMap<(String, Address), Arc<Upstream>>;
 #[derive(Debug, Default)]
 pub(crate) struct Snapshot {
     pub(crate) keys: KeySet,
+    /// Which version of the routes this is, unless they come from disk.
+    pub(crate) routes_version: Option<String>,
     /// By endpoint without a slash at its end; the root's is empty.
     endpoints: HashMap<String, Arc<Api>>,
     /// Length of the longest endpoint: no longer prefix needs to be looked up.
@@ -94,9 +97,11 @@ impl Table {
     }
 
     /// Replaces the snapshot. Only one task may do so.
-    pub(crate) fn publish(&self, routes: &Routes, keys: &Keys) {
+    pub(crate) fn publish(&self, routes: &Routes, keys: &Keys, version: Option<&Version>) {
         let old = self.current();
-        let new = Arc::new(Snapshot::new(routes, keys, old.as_deref()));
+        let mut new = Snapshot::new(routes, keys, old.as_deref());
+        new.routes_version = version.map(|version| version.0.clone());
+        let new = Arc::new(new);
         self.0.store(Some(Arc::clone(&new)));
         // Only now, so that a request that still chooses from the old one is the exception.
         if let Some(old) = old {
@@ -125,7 +130,7 @@ mod tests {
     fn a_replica_is_the_same_while_id_address_and_version_are() {
         let table = Table::default();
         let replicas = |routes: &Routes| {
-            table.publish(routes, &Keys::default());
+            table.publish(routes, &Keys::default(), None);
             table.current().unwrap().api("iris").unwrap().replicas.clone()
         };
         let first = replicas(&routes(&[("a", "1", 1), ("b", "1", 2)]));

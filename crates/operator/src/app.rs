@@ -39,6 +39,10 @@ pub struct App {
 pub enum AppError {
     #[error("{message}")]
     Invalid { kind: &'static str, message: String },
+    #[error(
+        "`{api}` and `{other}` both want the endpoint {endpoint}: set `networking.endpoint` of one of them"
+    )]
+    EndpointTaken { api: String, other: String, endpoint: String },
     #[error("there is no API named `{0}`; `cortex get` lists what is deployed")]
     NoSuchApi(String),
     #[error("there is no bundle {0}: upload it first")]

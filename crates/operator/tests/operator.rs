@@ -257,7 +257,7 @@ async fn what_makes_no_sense_is_refused_before_anything_is_written() {
     let mut twin = api("b", 1);
     twin.networking.endpoint = "/a".to_owned();
     let taken = refusal(fixture.deploy(&bundle, vec![api("a", 1), twin]).await);
-    assert_eq!(taken, (StatusCode::BAD_REQUEST, "deploy.endpoint_taken".to_owned()));
+    assert_eq!(taken, (StatusCode::CONFLICT, "deploy.endpoint_taken".to_owned()));
     assert_eq!(refusal(fixture.deploy(&bundle, vec![api("a", 1), api("a", 1)]).await).1, "deploy.duplicate_name");
     let mut hostile = api("a", 1);
     hostile.predictor.path = "../../etc/passwd".to_owned();

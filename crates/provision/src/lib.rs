@@ -3,5 +3,7 @@ mod change;
 pub mod cloud;
 pub mod desired;
 pub mod names;
+pub mod diff;
+pub mod plan;
 pub mod ports;
 pub mod resource;

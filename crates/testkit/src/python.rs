@@ -1,17 +1,24 @@
 //! A Python with ONNX Runtime, as the yardstick of ours.
 
-use std::{env, fs::File, path::PathBuf, process::Command};
+use std::{
+    env,
+    fs::{self, File},
+    path::PathBuf,
+    process::Command,
+};
 
 use crate::{cortex::target, project::repository};
 
-/// What is in `CORTEX_TEST_PYTHON`, which `cargo xtask test` sets; else a virtual environment that is made now, at the same
-/// place and of the same requirements.
+/// What is in `CORTEX_TEST_PYTHON`, which `cargo xtask test` sets; else a virtual environment of the same requirements that
+/// is made now.
 pub fn interpreter() -> PathBuf {
     if let Some(python) = env::var_os("CORTEX_TEST_PYTHON") {
         return python.into();
     }
-    let directory = target().join("venv");
+    let directory = target().join("test-python/e2e");
     // Tests of other processes may want it at the same moment.
+    let parent = directory.parent().expect("it is below the target directory");
+    fs::create_dir_all(parent).expect("the target directory is writable");
     let lock = File::create(directory.with_extension("lock")).expect("the target directory is writable");
     lock.lock().expect("files can be locked");
     let (python, complete) = (directory.join("bin/python"), directory.join(".complete"));

@@ -212,3 +212,24 @@ async fn stopping_finishes_the_requests_that_have_begun() {
     soon("the end", ground.task).await.unwrap();
     origin.seen.closed().await;
 }
+
+#[tokio::test]
+async fn health_says_which_routes_are_served() {
+    let origin = Origin::named("a").await;
+    let ground = Ground::start(iris(&[&origin])).await;
+    let version = async || {
+        let document = ground.state.get(ROUTES_KEY).await.unwrap().unwrap();
+        document.version.0
+    };
+    let served = || async {
+        let (status, body) = answer(ground.client().get(ground.url("/healthz"))).await;
+        assert_eq!(status, 200);
+        serde_json::from_str::<api::wire::GatewayHealth>(&body).unwrap().routes_version
+    };
+    let first = version().await;
+    eventually("the first routes", || async { served().await.as_ref() == Some(&first) }).await;
+    ground.publish(iris(&[])).await;
+    let second = version().await;
+    assert_ne!(first, second);
+    eventually("the second routes", || async { served().await.as_ref() == Some(&second) }).await;
+}

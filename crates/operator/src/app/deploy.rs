@@ -72,12 +72,10 @@ impl App {
                 });
             }
             if let Some(other) = taken.iter().find(|other| other.networking.endpoint == api.networking.endpoint) {
-                return Err(AppError::Invalid {
-                    kind: "deploy.endpoint_taken",
-                    message: format!(
-                        "`{}` and `{}` both want the endpoint {}: set `networking.endpoint` of one of them",
-                        other.name, api.name, api.networking.endpoint
-                    ),
+                return Err(AppError::EndpointTaken {
+                    api: api.name.clone(),
+                    other: other.name.clone(),
+                    endpoint: api.networking.endpoint.clone(),
                 });
             }
             taken.push(api);

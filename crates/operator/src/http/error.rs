@@ -92,6 +92,7 @@ impl From<AppError> for Refusal {
     fn from(error: AppError) -> Self {
         let (status, kind) = match &error {
             AppError::Invalid { kind, .. } => (StatusCode::BAD_REQUEST, *kind),
+            AppError::EndpointTaken { .. } => (StatusCode::CONFLICT, "deploy.endpoint_taken"),
             AppError::NoSuchApi(_) => (StatusCode::NOT_FOUND, "api_not_found"),
             AppError::NoSuchBundle(_) => (StatusCode::NOT_FOUND, "bundle_not_found"),
             AppError::Conflict(_) => (StatusCode::CONFLICT, "conflict"),

@@ -4,7 +4,6 @@ AWS: IAM/latest/UserGuide/reference_policies_evaluation-logic.html, reference_po
 and reference_policies_variables.html. Left out: condition keys that only AWS can know (MFA, organisations, networks).
 """
 
-import fnmatch
 import ipaddress
 import json
 import re
@@ -144,10 +143,14 @@ def _like_arn(pattern: str, value: str) -> bool:
     return len(patterns) == len(values) and all(map(_like, patterns, values))
 
 
+# Stand in for the `*` and `?` that `${*}` and `${?}` mean literally.
+_STAR, _MARK = "\ue000", "\ue001"
+
+
 @cache
 def _expression(pattern: str) -> re.Pattern[str]:
-    # `[` is no wildcard in IAM.
-    return re.compile(fnmatch.translate(pattern.replace("[", "[[]")))
+    wild = {"*": ".*", "?": ".", _STAR: r"\*", _MARK: r"\?"}
+    return re.compile("".join(wild.get(character) or re.escape(character) for character in pattern) + r"\Z", re.DOTALL)
 
 
 def _filled(pattern: str, ask: Ask) -> str:
@@ -156,7 +159,7 @@ def _filled(pattern: str, ask: Ask) -> str:
     def value(found: re.Match[str]) -> str:
         name, _, default = found[1].partition(",")
         if name in ("*", "?", "$"):
-            return f"[{name}]"
+            return {"*": _STAR, "?": _MARK}.get(name, name)
         actual = ask.value(name.strip())
         return actual[0] if actual else default.strip().strip("'") or "\0"
 
