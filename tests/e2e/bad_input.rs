@@ -39,21 +39,99 @@ const WRONG_APIS: &str = "\
 #[test]
 fn cluster_yaml_that_is_not_there() {
     let cortex = Cortex::new();
-    assert_snapshot!(cortex.run(&["cluster", "up"]).snapshot(), @"");
+    assert_snapshot!(cortex.run(&["cluster", "up"]).snapshot(), @"
+    exit code: 5
+    --- stderr
+    error: there is no file cluster.yaml
+    hint: name the configuration with -c; cluster.yaml.example shows every field
+    ");
 }
 
 #[test]
 fn cluster_yaml_that_is_not_yaml() {
     let cortex = Cortex::new();
     cortex.write("cluster.yaml", "cluster_name: [abc\nprovider: local\n");
-    assert_snapshot!(cortex.run(&["cluster", "up"]).snapshot(), @"");
+    assert_snapshot!(cortex.run(&["cluster", "up"]).snapshot(), @"
+    exit code: 3
+    --- stderr
+    clusterconfig.syntax_error
+
+      × not valid YAML: illegal placement of ':' indicator
+       ╭─[cluster.yaml:2:9]
+     1 │ cluster_name: [abc
+     2 │ provider: local
+       ·         ─
+       ╰────
+
+    cluster.yaml: 1 problem
+
+    error: cluster.yaml has 1 problem; nothing was changed
+    ");
 }
 
 #[test]
 fn cluster_yaml_with_many_problems() {
     let cortex = Cortex::new();
     cortex.write("cluster.yaml", WRONG_CLUSTER);
-    assert_snapshot!(cortex.run(&["cluster", "up"]).snapshot(), @"");
+    assert_snapshot!(cortex.run(&["cluster", "up"]).snapshot(), @"
+    exit code: 3
+    --- stderr
+    clusterconfig.invalid_value
+
+      × cluster_name: `My_Cluster` is not a name for a cluster
+       ╭─[cluster.yaml:1:15]
+     1 │ cluster_name: My_Cluster
+       ·               ──────────
+     2 │ provider: local
+       ╰────
+      help: use lower-case letters, digits and single dashes between them
+
+    clusterconfig.out_of_range
+
+      × lb_port: 70000 is out of range: it must be from 0 to 65535
+       ╭─[cluster.yaml:3:10]
+     2 │ provider: local
+     3 │ lb_port: 70000
+       ·          ─────
+     4 │ listen_adress: 127.0.0.1
+       ╰────
+
+    clusterconfig.unknown_field
+
+      × listen_adress: there is no such field
+       ╭─[cluster.yaml:4:1]
+     3 │ lb_port: 70000
+     4 │ listen_adress: 127.0.0.1
+       · ─────────────
+     5 │ host_names: [good.example.com, 'not a host']
+       ╰────
+      help: did you mean `listen_address`?
+
+    clusterconfig.invalid_value
+
+      × host_names[1]: `not a host` is neither a host name nor an IP address
+       ╭─[cluster.yaml:5:32]
+     4 │ listen_adress: 127.0.0.1
+     5 │ host_names: [good.example.com, 'not a host']
+       ·                                ────────────
+     6 │ data_dir: relative/path
+       ╰────
+      help: write only the name, without `https://`, port or path
+
+    clusterconfig.invalid_value
+
+      × data_dir: `relative/path` is not an absolute path
+       ╭─[cluster.yaml:6:11]
+     5 │ host_names: [good.example.com, 'not a host']
+     6 │ data_dir: relative/path
+       ·           ─────────────
+       ╰────
+      help: begin it with `/`
+
+    cluster.yaml: 5 problems
+
+    error: cluster.yaml has 5 problems; nothing was changed
+    ");
     assert!(!cortex.home().join("clusters").exists(), "something was made");
 }
 
@@ -63,8 +141,18 @@ fn aws_is_not_supported_yet() {
     let config = "cluster_name: abc\nprovider: aws\nregion: us-east-1\ninstance_type: m5.large\nmin_instances: 1\n\
                   max_instances: 2\n";
     cortex.write("cluster.yaml", config);
-    assert_snapshot!(cortex.run(&["cluster", "up"]).snapshot(), @"");
-    assert_snapshot!(cortex.run(&["env", "configure", "aws"]).snapshot(), @"");
+    assert_snapshot!(cortex.run(&["cluster", "up"]).snapshot(), @"
+    exit code: 9
+    --- stderr
+    error: clusters on AWS are not supported yet: nothing was made
+    hint: `provider: local` runs the same operator, gateway and replicas on this machine
+    ");
+    assert_snapshot!(cortex.run(&["env", "configure", "aws"]).snapshot(), @"
+    exit code: 9
+    --- stderr
+    error: clusters on AWS are not supported yet
+    hint: for a cluster on this machine: `cortex env configure local`
+    ");
     assert!(!cortex.home().join("clusters").exists(), "something was made");
 }
 
@@ -77,7 +165,12 @@ fn port_in_use() {
         cortex.write("cluster.yaml", format!("provider: local\n{field}: {port}\n{other}: 0\n"));
         let outcome = cortex.run(&["cluster", "up"]).exits(7);
         if field == "lb_port" {
-            assert_snapshot!(outcome.snapshot(), @"");
+            assert_snapshot!(outcome.snapshot(), @"
+            exit code: 7
+            --- stderr
+            error: the address 127.0.0.1:[PORT] cannot be used: Address already in use (os error 98)
+            hint: another program listens there: stop it, or set `lb_port` to another port (0 takes any free one)
+            ");
         } else {
             assert!(outcome.stderr.contains("set `operator_port` to another port"), "{outcome}");
         }
@@ -91,12 +184,42 @@ fn port_in_use() {
 #[test]
 fn no_environment() {
     let cortex = Cortex::new();
-    assert_snapshot!(cortex.run(&["get"]).snapshot(), @"");
-    assert_snapshot!(cortex.run(&["get", "--env", "nobody"]).snapshot(), @"");
-    assert_snapshot!(cortex.run(&["env", "delete", "nobody"]).snapshot(), @"");
-    assert_snapshot!(cortex.run(&["env", "configure", "local"]).snapshot(), @"");
-    assert_snapshot!(cortex.run(&["cluster", "down", "--yes"]).snapshot(), @"");
-    assert_snapshot!(cortex.run(&["cluster", "info", "--name", "nobody"]).snapshot(), @"");
+    assert_snapshot!(cortex.run(&["get"]).snapshot(), @"
+    exit code: 5
+    --- stderr
+    error: no environment is configured
+    hint: `cortex env configure local` sets one up for a cluster on this machine
+    ");
+    assert_snapshot!(cortex.run(&["get", "--env", "nobody"]).snapshot(), @"
+    exit code: 5
+    --- stderr
+    error: there is no environment `nobody`
+    hint: `cortex env list` shows them; `cortex env configure nobody` makes this one
+    ");
+    assert_snapshot!(cortex.run(&["env", "delete", "nobody"]).snapshot(), @"
+    exit code: 5
+    --- stderr
+    error: there is no environment `nobody`
+    hint: `cortex env list` shows them; `cortex env configure nobody` makes this one
+    ");
+    assert_snapshot!(cortex.run(&["env", "configure", "local"]).snapshot(), @"
+    exit code: 5
+    --- stderr
+    error: there is no cluster on this machine
+    hint: `cortex cluster up -c cluster.yaml` makes one
+    ");
+    assert_snapshot!(cortex.run(&["cluster", "down", "--yes"]).snapshot(), @"
+    exit code: 5
+    --- stderr
+    error: there is no cluster on this machine
+    hint: `cortex cluster up -c cluster.yaml` makes one
+    ");
+    assert_snapshot!(cortex.run(&["cluster", "info", "--name", "nobody"]).snapshot(), @"
+    exit code: 5
+    --- stderr
+    error: there is no cluster `nobody` on this machine
+    hint: `cortex cluster up -c cluster.yaml` makes one
+    ");
 }
 
 #[test]
@@ -104,18 +227,149 @@ fn cortex_yaml_with_many_problems() {
     let cortex = Cortex::new();
     cortex.write("cortex.yaml", WRONG_APIS);
     // Found before anything else is looked for, a cluster for one.
-    assert_snapshot!(cortex.run(&["deploy"]).snapshot(), @"");
+    assert_snapshot!(cortex.run(&["deploy"]).snapshot(), @"
+    exit code: 3
+    --- stderr
+    spec.invalid_value
+
+      × [0].name: `Iris_Classifier` is not a name for an API
+       ╭─[cortex.yaml:1:9]
+     1 │ - name: Iris_Classifier
+       ·         ───────────────
+     2 │   kind: RealtimeAPI
+       ╰────
+      help: use lower-case letters, digits and dashes; begin with a letter and do not end with a dash
+
+    spec.conflicting_fields
+
+      × [0].predictor.path: `predictor.py` is a Python file, and `type: onnx` serves a model
+       ╭─[cortex.yaml:5:11]
+     4 │     type: onnx
+     5 │     path: predictor.py
+       ·           ────────────
+     6 │ - name: second
+       ╰────
+      help: name the .onnx file, or use `type: python` for a predictor class
+
+    spec.not_supported_yet
+
+      × [1].kind: `BatchAPI` is not supported yet
+       ╭─[cortex.yaml:7:9]
+     6 │ - name: second
+     7 │   kind: BatchAPI
+       ·         ────────
+     8 │   predictor:
+       ╰────
+      help: only `kind: RealtimeAPI` is served
+
+    spec.not_supported_yet
+
+      × [1].predictor.type: `tensorflow` is not supported yet
+        ╭─[cortex.yaml:9:11]
+      8 │   predictor:
+      9 │     type: tensorflow
+        ·           ──────────
+     10 │     path: /abs/model
+        ╰────
+      help: export the model to ONNX and use `type: onnx`
+
+    spec.invalid_value
+
+      × [1].predictor.path: `/abs/model` is not relative to the project
+        ╭─[cortex.yaml:10:11]
+      9 │     type: tensorflow
+     10 │     path: /abs/model
+        ·           ──────────
+     11 │     model_path: s3://bucket/model
+        ╰────
+      help: write it relative to the directory of cortex.yaml, with `/` between the parts
+
+    spec.not_supported_yet
+
+      × [1].predictor.model_path: not supported yet
+        ╭─[cortex.yaml:11:5]
+     10 │     path: /abs/model
+     11 │     model_path: s3://bucket/model
+        ·     ──────────
+     12 │   autoscaling:
+        ╰────
+      help: use `path`, with a file of the project
+
+    spec.conflicting_fields
+
+      × [1].autoscaling.max_replicas: `max_replicas` is 2, less than `min_replicas`, 4
+        ╭─[cortex.yaml:14:19]
+     13 │     min_replicas: 4
+     14 │     max_replicas: 2
+        ·                   ─
+     15 │ - name: third
+        ╰────
+
+    spec.required_field
+
+      × [2]: `predictor` is required
+        ╭─[cortex.yaml:15:3]
+     14 │     max_replicas: 2
+     15 │ - name: third
+        ·   ─
+     16 │   kind: RealtimeAPI
+        ╰────
+      help: say what answers requests: `type` and `path`
+
+    spec.invalid_value
+
+      × [2].networking.endpoint: `no-slash` does not begin with `/`
+        ╭─[cortex.yaml:18:15]
+     17 │   networking:
+     18 │     endpoint: no-slash
+        ·               ────────
+        ╰────
+      help: write `/no-slash`
+
+    cortex.yaml: 9 problems
+
+    error: cortex.yaml has 9 problems; nothing was changed
+    ");
     cortex.write("cortex.yaml", "- name: [iris\n");
-    assert_snapshot!(cortex.run(&["deploy"]).snapshot(), @"");
+    assert_snapshot!(cortex.run(&["deploy"]).snapshot(), @"
+    exit code: 3
+    --- stderr
+    spec.syntax_error
+
+      × not valid YAML: unclosed bracket '['
+       ╭─[cortex.yaml:1:9]
+     1 │ - name: [iris
+       ·         ─
+       ╰────
+
+    cortex.yaml: 1 problem
+
+    error: cortex.yaml has 1 problem; nothing was changed
+    ");
 }
 
 #[test]
 fn files_that_are_missing() {
     let cortex = Cortex::new();
-    assert_snapshot!(cortex.run(&["deploy"]).snapshot(), @"");
-    assert_snapshot!(cortex.run(&["deploy", "there/is/none.yaml"]).snapshot(), @"");
+    assert_snapshot!(cortex.run(&["deploy"]).snapshot(), @"
+    exit code: 5
+    --- stderr
+    error: there is no file cortex.yaml
+    hint: name the configuration: `cortex deploy path/to/cortex.yaml`
+    ");
+    assert_snapshot!(cortex.run(&["deploy", "there/is/none.yaml"]).snapshot(), @"
+    exit code: 5
+    --- stderr
+    error: there is no file there/is/none.yaml
+    hint: name the configuration: `cortex deploy path/to/cortex.yaml`
+    ");
     cortex.write("iris/cortex.yaml", project::api("iris", "") + &project::api("lily", ""));
-    assert_snapshot!(cortex.run(&["deploy", "iris/cortex.yaml"]).snapshot(), @"");
+    assert_snapshot!(cortex.run(&["deploy", "iris/cortex.yaml"]).snapshot(), @"
+    exit code: 3
+    --- stderr
+    error: files that iris/cortex.yaml names are not there: `iris` wants predictor.py, `lily` wants predictor.py
+    hint: `predictor.path` is relative to iris
+    ");
 }
 
 #[test]
@@ -124,7 +378,12 @@ fn a_home_directory_is_no_project() {
     let file = project::python(&cluster.cortex, "user", &project::echo("1"), "");
     let mut command = cluster.cortex.command(&["deploy", &file]);
     command.env("HOME", cluster.cortex.working_directory().join("user"));
-    assert_snapshot!(cluster.cortex.run_command(command).snapshot(), @"");
+    assert_snapshot!(cluster.cortex.run_command(command).snapshot(), @"
+    exit code: 3
+    --- stderr
+    error: the project directory is [ROOT]/p/user, all of which would be uploaded
+    hint: put cortex.yaml and the files it needs into a directory of their own
+    ");
     assert_eq!(cluster.run(&["get", "-o", "json"]).ok().json()["apis"], serde_json::json!([]));
 }
 
@@ -140,7 +399,12 @@ fn operator_that_does_not_answer() {
     cortex.run(&["get", "--env", "far"]).ok().prints("nothing is deployed");
     cluster.down().ok();
 
-    assert_snapshot!(cortex.run(&["get", "--env", "far"]).snapshot(), @"");
+    assert_snapshot!(cortex.run(&["get", "--env", "far"]).snapshot(), @"
+    exit code: 6
+    --- stderr
+    error: the operator at https://localhost:[PORT] cannot be reached: Connection refused (os error 111)
+    hint: is the cluster up? `cortex cluster info` tells, `cortex cluster up` starts it; is the environment current? `cortex env list` shows it, `cortex env configure` renews it
+    ");
     let error = cortex.run(&["get", "--env", "far", "-o", "json"]).exits(6).error_json();
     assert_eq!(error["error"]["kind"], "operator.unreachable", "{error}");
     // A version can be told all the same.
@@ -150,7 +414,12 @@ fn operator_that_does_not_answer() {
 #[test]
 fn down_wants_to_be_sure() {
     let cluster = Cluster::up();
-    assert_snapshot!(cluster.cortex.run(&["cluster", "down"]).snapshot(), @"");
+    assert_snapshot!(cluster.cortex.run(&["cluster", "down"]).snapshot(), @"
+    exit code: 10
+    --- stderr
+    error: this ends the cluster `e2e` and deletes [ROOT]/h/clusters/e2e with everything deployed in it: nobody can be asked
+    hint: --yes answers beforehand
+    ");
     let outcome = cluster.cortex.run_with_input(&["cluster", "down"], "y\n").exits(10);
     assert!(outcome.stdout.is_empty(), "{outcome}");
     cluster.run(&["get"]).ok();
@@ -161,8 +430,16 @@ fn apis_that_are_not_there() {
     let cluster = Cluster::up();
     let cortex = &cluster.cortex;
     cortex.write("one.json", "1");
-    assert_snapshot!(cortex.run(&["get"]).snapshot(), @"");
-    assert_snapshot!(cortex.run(&["delete", "nobody"]).snapshot(), @"");
+    assert_snapshot!(cortex.run(&["get"]).snapshot(), @"
+    exit code: 0
+    --- stdout
+    nothing is deployed; `cortex deploy cortex.yaml` deploys
+    ");
+    assert_snapshot!(cortex.run(&["delete", "nobody"]).snapshot(), @"
+    exit code: 5
+    --- stderr
+    error: there is no API named `nobody`; `cortex get` lists what is deployed
+    ");
     for arguments in [&["get", "nobody"][..], &["logs", "nobody"], &["predict", "nobody", "one.json"]] {
         cortex.run(arguments).exits(5).says("there is no API named `nobody`");
     }
@@ -173,8 +450,17 @@ fn predict_wants_json() {
     let cluster = Cluster::up();
     let cortex = &cluster.cortex;
     cortex.write("not.json", "{pixels: 1}");
-    assert_snapshot!(cortex.run(&["predict", "nobody", "not.json"]).snapshot(), @"");
-    assert_snapshot!(cortex.run(&["predict", "nobody", "none.json"]).snapshot(), @"");
+    assert_snapshot!(cortex.run(&["predict", "nobody", "not.json"]).snapshot(), @"
+    exit code: 3
+    --- stderr
+    error: not.json is not JSON: key must be a string at line 1 column 2
+    ");
+    assert_snapshot!(cortex.run(&["predict", "nobody", "none.json"]).snapshot(), @"
+    exit code: 5
+    --- stderr
+    error: there is no file none.json
+    hint: name a file with the request's body, or `-` for standard input
+    ");
     cortex.run_with_input(&["predict", "nobody", "-"], "").exits(3).says("is not JSON");
 }
 

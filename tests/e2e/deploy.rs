@@ -15,13 +15,104 @@ fn as_a_user_sees_it() {
     let outcome = cluster.deploy(&file);
     assert_eq!(outcome.stdout, format!("echo is live at {}/echo\n", cluster.api_endpoint));
     outcome.says("uploading 1 file, 0.0 MB\ncreating echo\n");
-    assert_snapshot!(cluster.cortex.run(&["get"]).snapshot(), @"");
-    assert_snapshot!(cluster.cortex.run(&["get", "echo"]).snapshot(), @"");
-    assert_snapshot!(cluster.cortex.run(&["get", "echo", "-o", "json"]).snapshot(), @"");
+    assert_snapshot!(cluster.cortex.run(&["get"]).snapshot(), @"
+    exit code: 0
+    --- stdout
+    api    status   ready   updated   endpoint
+    echo   live     1/1     [AGO]    https://localhost:[PORT]/echo
+    ");
+    assert_snapshot!(cluster.cortex.run(&["get", "echo"]).snapshot(), @"
+    exit code: 0
+    --- stdout
+    api         echo
+    status      live
+    endpoint    https://localhost:[PORT]/echo
+    predictor   predictor.py (python)
+    replicas    1/1
+    deployed    [AGO] by local-admin
+    generation  1
+
+    replica    phase   version   restarts
+    [REPLICA]   ready   present   0
+    ");
+    assert_snapshot!(cluster.cortex.run(&["get", "echo", "-o", "json"]).snapshot(), @r#"
+    exit code: 0
+    --- stdout
+    {
+      "name": "echo",
+      "status": "live",
+      "message": "",
+      "endpoint": "https://localhost:[PORT]/echo",
+      "predictor": "python",
+      "generation": 1,
+      "replicas": {
+        "wanted": 1,
+        "ready": 1,
+        "up_to_date": 1,
+        "failed": 0
+      },
+      "updated_at": "[TIME]",
+      "updated_by": "local-admin",
+      "spec": {
+        "name": "echo",
+        "kind": "RealtimeAPI",
+        "predictor": {
+          "type": "python",
+          "path": "predictor.py",
+          "config": {},
+          "env": {},
+          "python_path": null,
+          "processes_per_replica": 1,
+          "threads_per_process": 1
+        },
+        "compute": {
+          "cpu_millis": 200,
+          "mem_bytes": null
+        },
+        "networking": {
+          "endpoint": "/echo"
+        },
+        "autoscaling": {
+          "min_replicas": 1,
+          "max_replicas": 1
+        },
+        "update_strategy": {
+          "max_surge": {
+            "percent": 25
+          },
+          "max_unavailable": {
+            "percent": 25
+          }
+        }
+      },
+      "bundle": "[SHA256]",
+      "replicas_detail": [
+        {
+          "id": "[REPLICA]",
+          "up_to_date": true,
+          "phase": "ready",
+          "message": "ready",
+          "restarts": 0
+        }
+      ]
+    }
+    "#);
     cluster.cortex.write("body.json", "{\"a\": [1, 2]}");
-    assert_snapshot!(cluster.cortex.run(&["predict", "echo", "body.json"]).snapshot(), @"");
-    assert_snapshot!(cluster.cortex.run(&["delete", "echo"]).snapshot(), @"");
-    assert_snapshot!(cluster.cortex.run(&["get"]).snapshot(), @"");
+    assert_snapshot!(cluster.cortex.run(&["predict", "echo", "body.json"]).snapshot(), @r#"
+    exit code: 0
+    --- stdout
+    {"version":"1","echo":{"a":[1,2]}}
+    "#);
+    assert_snapshot!(cluster.cortex.run(&["delete", "echo"]).snapshot(), @"
+    exit code: 0
+    --- stdout
+    deleted echo
+    ");
+    assert_snapshot!(cluster.cortex.run(&["get"]).snapshot(), @"
+    exit code: 0
+    --- stdout
+    nothing is deployed; `cortex deploy cortex.yaml` deploys
+    ");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -31,7 +122,13 @@ async fn again_changes_nothing() {
     cluster.deploy(&file);
     let (replicas, shown) = (cluster.settled("echo", 2).await, cluster.get("echo"));
     let outcome = cluster.deploy(&file);
-    assert_snapshot!(outcome.snapshot(), @"");
+    assert_snapshot!(outcome.snapshot(), @"
+    exit code: 0
+    --- stdout
+    echo is live at https://localhost:[PORT]/echo
+    --- stderr
+    echo is deployed as it is
+    ");
     let report = cluster.run(&["deploy", &file, "-o", "json"]).ok().json();
     assert_eq!((&report[0]["action"], &report[0]["generation"]), (&json!("unchanged"), &json!(1)), "{report:#}");
     assert_eq!(cluster.get("echo"), shown);
@@ -64,13 +161,33 @@ fn of_an_endpoint_that_is_taken_is_refused() {
     let cluster = Cluster::up();
     cluster.deploy(&project::python(&cluster.cortex, "first", &project::echo("1"), &endpoint("/shared")));
     let second = project::python(&cluster.cortex, "second", &project::echo("1"), &endpoint("/shared"));
-    assert_snapshot!(cluster.run(&["deploy", &second]).snapshot(), @"");
+    assert_snapshot!(cluster.run(&["deploy", &second]).snapshot(), @"
+    exit code: 7
+    --- stderr
+    error: `second` and `first` both want the endpoint /shared: set `networking.endpoint` of one of them
+    ");
     cluster.run(&["get", "second"]).exits(5);
 
     // Within one file it is found before anything is sent.
     let both = project::api("third", &endpoint("/new")) + &project::api("fourth", &endpoint("/new"));
     cluster.cortex.write("second/cortex.yaml", both);
-    assert_snapshot!(cluster.run(&["deploy", &second]).snapshot(), @"");
+    assert_snapshot!(cluster.run(&["deploy", &second]).snapshot(), @"
+    exit code: 3
+    --- stderr
+    spec.duplicate_value
+
+      × [1].networking.endpoint: `/new` is already the endpoint of the API in line 7
+        ╭─[second/cortex.yaml:14:15]
+     13 │   networking:
+     14 │     endpoint: /new
+        ·               ────
+        ╰────
+      help: give each API its own `networking.endpoint`
+
+    second/cortex.yaml: 1 problem
+
+    error: second/cortex.yaml has 1 problem; nothing was changed
+    ");
 
     // Deploying an API in its own place is no conflict.
     cluster.deploy("first/cortex.yaml");

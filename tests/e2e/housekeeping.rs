@@ -36,12 +36,15 @@ async fn a_cluster_that_went_down_leaves_nothing() {
     let cortex = Cortex::new();
     let cluster = Cluster::up_as(&cortex, Config::default());
     cluster.deploy(&project::python(&cortex, "echo", &project::echo("1"), &project::replicas(2)));
-    cluster.deploy(project::repository("examples/digits/cortex.yaml").to_str().expect("UTF-8"));
+    // Libraries leave things behind, too; ONNX Runtime comes in by two doors.
+    for example in ["digits", "digits-python"] {
+        cluster.deploy(project::repository(&format!("examples/{example}/cortex.yaml")).to_str().expect("UTF-8"));
+    }
     cluster.client().predict("/echo", &json!(1)).await;
-    assert!(cluster.processes().len() >= 3 + 3, "node, operator, gateway and replicas");
+    assert!(cluster.processes().len() >= 3 + 4, "node, operator, gateway and replicas");
 
     let outcome = cluster.down().ok();
-    outcome.says("environment e2e forgotten").prints("cluster e2e is gone: 3 replicas stopped, nothing left");
+    outcome.says("environment e2e forgotten").prints("cluster e2e is gone: 4 replicas stopped, nothing left");
     cluster.no_process_left().await;
     assert!(!cluster.directory.exists(), "{:?}", files(&cluster.directory));
     // The list of environments stays, and has nothing in it.
@@ -58,8 +61,8 @@ async fn a_cluster_that_went_down_leaves_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_clusters_do_not_disturb_one_another() {
     let cortex = Cortex::new();
-    let [left, right] = ["left", "right"]
-        .map(|name| Cluster::up_as(&cortex, Config { name: name.to_owned(), ..Config::default() }));
+    let [left, right] =
+        ["left", "right"].map(|name| Cluster::up_as(&cortex, Config { name: name.to_owned(), ..Config::default() }));
     // Everything has the same name in both.
     for (cluster, version) in [(&left, "left"), (&right, "right")] {
         let file = project::python(&cortex, "echo", &project::echo(version), "");

@@ -157,9 +157,7 @@ async fn of_the_node() {
 async fn of_all_of_them() {
     let cluster = cluster();
     let client = cluster.client();
-    let predictions = async || {
-        [client.predict("/one", &json!([1])).await, client.predict("/two", &json!([2])).await]
-    };
+    let predictions = async || [client.predict("/one", &json!([1])).await, client.predict("/two", &json!([2])).await];
     let (before, answers, bundles) = (deployed(&cluster), predictions().await, cluster.files("state/blobs/bundles"));
     assert_eq!((before.len(), bundles.len()), (2, 2));
 

@@ -8,6 +8,7 @@ mod replica;
 use std::{fs, path::Path};
 
 use api::cluster::AUTHORITY_KEY;
+use rustix::fs::Mode;
 use state::{State, read};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::{EnvFilter, fmt::time::UtcTime};
@@ -24,8 +25,12 @@ use crate::{
     report::Failure,
 };
 
-/// Logs as JSON lines on standard error; `CORTEX_LOG` filters, as in `info,gateway=debug`.
-fn init_logs() {
+/// What every long-running process begins with. Whatever it and its children write, environment variables of predictors
+/// and their logs included, is for this user only, even if the user's own data directory is open to others.
+///
+/// Logs are JSON lines on standard error; `CORTEX_LOG` filters, as in `info,gateway=debug`.
+fn begin() {
+    rustix::process::umask(Mode::RWXG | Mode::RWXO);
     let filter = EnvFilter::try_from_env("CORTEX_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt()
         .json()

@@ -3,6 +3,7 @@
 mod key;
 mod principal;
 mod secret;
+pub mod sts;
 
 pub use key::{KeyKind, sha256_hex, verify_hash};
 pub use principal::{Principal, Role};

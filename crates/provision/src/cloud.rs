@@ -139,7 +139,9 @@ pub enum ErrorKind {
     /// There is one of that name (or range, or port).
     AlreadyExists,
     /// The caller may not do `action`.
-    Denied { action: String },
+    Denied {
+        action: String,
+    },
     CredentialsExpired,
     /// Refused for good: wrong values, a quota reached.
     Invalid,

@@ -48,11 +48,7 @@ pub enum Impossible {
 ///
 /// Every reason why that cannot be said.
 pub fn desired(name: &str, aws: &Aws, facts: &Facts) -> Result<Graph, Vec<Impossible>> {
-    let cluster = ClusterId {
-        name: name.to_owned(),
-        region: aws.region.clone(),
-        account_id: facts.account_id.clone(),
-    };
+    let cluster = ClusterId { name: name.to_owned(), region: aws.region.clone(), account_id: facts.account_id.clone() };
     let problems = impossible(aws, facts);
     if !problems.is_empty() {
         return Err(problems);

@@ -51,11 +51,16 @@ pub fn diff(graph: &Graph, observed: &[Observed]) -> Result<Plan, Refused> {
     }
 }
 
+/// Whether the changes can be made to what exists.
+pub(crate) fn in_place(found: &Observed, changes: &[Change]) -> bool {
+    changes.iter().all(|change| matches!(rules::rule(found.kind, &found.key, change), Rule::InPlace))
+}
+
 /// Fields in which what exists is not as wanted, links and all; `None` if they cannot be compared.
 pub(crate) fn changes(wanted: &Concrete, tags: &BTreeMap<String, String>, found: &Observed) -> Option<Vec<Change>> {
     let actual = found.actual.as_ref()?;
     let mut changes = compare(&json(actual), &json(wanted));
-    changes.retain(|change| !matches!(rules::rule(wanted.kind(), change), Rule::Ignore));
+    changes.retain(|change| !matches!(rules::rule(wanted.kind(), &found.key, change), Rule::Ignore));
     // Others may have put tags of their own on it.
     let theirs: BTreeMap<&String, Option<&String>> = tags.keys().map(|name| (name, found.tags.get(name))).collect();
     for (name, value) in tags {
@@ -105,7 +110,7 @@ impl Diff<'_> {
         let Some(changes) = changes(&wanted, &node.tags, found) else { return Choice::Keep };
         let mut replace: Option<(Order, String)> = None;
         for change in &changes {
-            match rules::rule(found.kind, change) {
+            match rules::rule(found.kind, &found.key, change) {
                 Rule::InPlace | Rule::Ignore => {}
                 Rule::Replace(order) => {
                     let reason = format!("{} cannot change", change.field);
@@ -143,7 +148,9 @@ impl Diff<'_> {
         match found.kind {
             Kind::Vpc => self.refuse_delete(found, "subnets", "a cluster cannot move to another VPC"),
             Kind::LoadBalancer => {
-                self.refuse_delete(found, "load_balancer", "clients know the address of the one that would go");
+                let why = "clients know the address of the load balancer that would go; \
+                           the two schemes decide it too, if they differ";
+                self.refuse_delete(found, "load_balancer", why);
             }
             // What else is in the bucket the cluster has put there itself.
             Kind::Object if !found.ids.id.starts_with("bin/") => {}

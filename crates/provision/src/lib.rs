@@ -2,8 +2,13 @@
 mod change;
 pub mod cloud;
 pub mod desired;
-pub mod names;
+pub mod destroy;
 pub mod diff;
+pub mod execute;
+pub mod names;
+pub mod observe;
 pub mod plan;
 pub mod ports;
 pub mod resource;
+#[cfg(feature = "sim")]
+pub mod sim;

@@ -5,7 +5,7 @@ mod display;
 mod steps;
 mod timing;
 
-use std::{collections::BTreeSet, fmt};
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -88,7 +88,8 @@ impl Plan {
     /// Of what is kept, what cannot do its work yet.
     pub fn pending(&self) -> impl Iterator<Item = &Entry> {
         self.entries.iter().filter(|entry| {
-            entry.choice == Choice::Keep && entry.current.as_ref().is_some_and(|current| current.state == State::Pending)
+            entry.choice == Choice::Keep
+                && entry.current.as_ref().is_some_and(|current| current.state == State::Pending)
         })
     }
 
@@ -140,9 +141,3 @@ impl fmt::Display for Refusal {
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("{}", self.0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
 pub struct Refused(pub Vec<Refusal>);
-
-/// Keys of entries that will have a new identity.
-pub(crate) fn remade(entries: &[Entry]) -> BTreeSet<Key> {
-    let remade = entries.iter().filter(|e| matches!(e.choice, Choice::Create | Choice::Replace { .. }));
-    remade.map(|entry| entry.key.clone()).collect()
-}

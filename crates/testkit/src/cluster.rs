@@ -74,9 +74,8 @@ impl Cluster {
         let ports = Ports::reserve(&target().join("test-ports"));
         let Config { name, data_dir } = config;
         let (lb_port, operator_port) = (ports.first, ports.first + 1);
-        let mut yaml = format!(
-            "cluster_name: {name}\nprovider: local\nlb_port: {lb_port}\noperator_port: {operator_port}\n"
-        );
+        let mut yaml =
+            format!("cluster_name: {name}\nprovider: local\nlb_port: {lb_port}\noperator_port: {operator_port}\n");
         let directory = data_dir.clone().unwrap_or_else(|| cortex.home().join("clusters").join(&name));
         if let Some(data_dir) = data_dir {
             yaml += &format!("data_dir: {}\n", data_dir.display());

@@ -67,7 +67,7 @@ impl Cortex {
         self.root().join("h")
     }
 
-    /// `TMPDIR`.
+    /// `TMPDIR`, and where well-behaved programs keep what they want to find again.
     pub fn temporary(&self) -> PathBuf {
         self.root().join("t")
     }
@@ -102,6 +102,8 @@ impl Cortex {
         let mut command = match &self.inner.disk {
             Some(disk) => {
                 let mut command = disk.enter();
+                // Entering leaves the working directory.
+                command.args(["sh", "-c", "cd \"$0\" && exec \"$@\""]).arg(self.working_directory());
                 command.arg(&self.inner.binary);
                 command
             }
@@ -116,6 +118,8 @@ impl Cortex {
             .args(arguments)
             .env("CORTEX_HOME", self.home())
             .env("TMPDIR", self.temporary())
+            .env("XDG_CACHE_HOME", self.temporary())
+            .env("PIP_NO_CACHE_DIR", "1")
             .env_remove("COLUMNS")
             .current_dir(self.working_directory())
             .stdin(Stdio::null());

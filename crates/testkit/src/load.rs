@@ -107,7 +107,9 @@ impl Shared {
             }
             other => {
                 let (status, what) = match &other {
-                    Ok(answer) => (answer.status, format!("{} {}", answer.status, String::from_utf8_lossy(&answer.body))),
+                    Ok(answer) => {
+                        (answer.status, format!("{} {}", answer.status, String::from_utf8_lossy(&answer.body)))
+                    }
                     Err(error) => (0, error.clone()),
                 };
                 *tally.statuses.entry(status).or_default() += 1;

@@ -55,8 +55,7 @@ impl Outcome {
     /// Standard error as one JSON document, which is how `-o json` tells of a failure.
     #[track_caller]
     pub fn error_json(&self) -> Value {
-        serde_json::from_str(&self.stderr)
-            .unwrap_or_else(|error| panic!("standard error is not JSON: {error}\n{self}"))
+        serde_json::from_str(&self.stderr).unwrap_or_else(|error| panic!("standard error is not JSON: {error}\n{self}"))
     }
 
     /// The whole of it with everything replaced that differs from run to run.

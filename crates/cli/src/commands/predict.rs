@@ -61,7 +61,7 @@ pub async fn predict(arguments: args::Predict) -> Result<(), Failure> {
 fn read(file: &Path) -> Result<Vec<u8>, Failure> {
     if file == Path::new("-") {
         let mut body = Vec::new();
-        std::io::stdin().lock().read_to_end(&mut body).map_err(|error| io_failure("read", file, &error))?;
+        io::stdin().lock().read_to_end(&mut body).map_err(|error| io_failure("read", file, &error))?;
         return Ok(body);
     }
     fs::read(file).map_err(|error| match error.kind() {

@@ -7,14 +7,14 @@ use ::gateway::{Gateway, Options};
 use state::LocalState;
 use transport::{Address, Limits, Listener, Server};
 
-use super::{init_logs, server_tls, settings, stop_requested};
+use super::{begin, server_tls, settings, stop_requested};
 use crate::{
     local::{Claim, Layout, Role},
     report::{Exit, Failure},
 };
 
 pub async fn gateway(directory: &Path) -> Result<(), Failure> {
-    init_logs();
+    begin();
     let layout = Layout::new(directory);
     let claim = Claim::take(&layout, Role::Gateway).await?;
     let outcome = Box::pin(serve(&layout, &claim)).await;

@@ -13,7 +13,7 @@ use std::{
 use api::replica::Phase;
 use tokio::process::Command;
 
-use super::{init_logs, stop_requested};
+use super::{begin, stop_requested};
 use crate::{
     home::io_failure,
     local::{Claim, Layout, Role},
@@ -31,7 +31,7 @@ const STEADY: Duration = Duration::from_secs(10);
 const PATIENCE: Duration = Duration::from_secs(35);
 
 pub async fn node(directory: &Path) -> Result<(), Failure> {
-    init_logs();
+    begin();
     let layout = Layout::new(directory);
     let claim = Claim::take(&layout, Role::Node).await?;
     let stop = stop_requested()?;

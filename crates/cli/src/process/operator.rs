@@ -11,7 +11,7 @@ use identity::sha256_hex;
 use state::{LocalState, State};
 use transport::{Address, Limits, Listener, Server};
 
-use super::{init_logs, read_text, server_tls, settings, stop_requested};
+use super::{begin, read_text, server_tls, settings, stop_requested};
 use crate::{
     local::{Claim, Layout, Role},
     report::{Exit, Failure},
@@ -23,7 +23,7 @@ const DRAIN: Duration = Duration::from_secs(30);
 const HANG_UP: Duration = Duration::from_secs(1);
 
 pub async fn operator(directory: &Path) -> Result<(), Failure> {
-    init_logs();
+    begin();
     let layout = Layout::new(directory);
     let claim = Claim::take(&layout, Role::Operator).await?;
     let outcome = Box::pin(serve(&layout, &claim)).await;

@@ -4,14 +4,14 @@ use std::{fs, path::Path};
 
 use api::replica::ReplicaSpec;
 
-use super::{init_logs, stop_requested};
+use super::{begin, stop_requested};
 use crate::{
     home::io_failure,
     report::{Exit, Failure},
 };
 
 pub async fn replica(spec: &Path) -> Result<(), Failure> {
-    init_logs();
+    begin();
     let bytes = fs::read(spec).map_err(|error| io_failure("read", spec, &error))?;
     let spec: ReplicaSpec =
         serde_json::from_slice(&bytes).map_err(|error| Failure::internal(format!("{}: {error}", spec.display())))?;

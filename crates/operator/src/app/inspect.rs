@@ -1,11 +1,10 @@
 //! What is deployed and how it is doing.
 //!
-//! A replica counts as ready once it is in the routes, not before: `live` means that requests get there.
-
-use std::collections::BTreeSet;
+//! A replica counts as ready once it is in the routes, not before: `live` means that requests get there, and to no other
+//! version.
 
 use api::{
-    routes::{ROUTES_KEY, Routes},
+    routes::{ApiRoute, ROUTES_KEY, Routes},
     wire::{ApiDetail, ApiList, ApiStatus, ApiSummary, Info, ReplicaCounts, ReplicaDetail, ReplicaPhase},
 };
 use state::{Version, read};
@@ -16,7 +15,7 @@ use crate::engine::Replica;
 /// Everything that is running, and what the gateways may use of it.
 struct Running {
     replicas: Vec<Replica>,
-    routed: BTreeSet<String>,
+    routes: Vec<ApiRoute>,
     routes_version: Option<Version>,
 }
 
@@ -41,8 +40,7 @@ impl App {
         let replicas = self.engine.observe().await?;
         let routes = read::<Routes>(self.store.state(), ROUTES_KEY).await?;
         let (routes, routes_version) = routes.map(|(routes, version)| (routes, Some(version))).unwrap_or_default();
-        let routed = routes.apis.into_iter().flat_map(|api| api.replicas).map(|replica| replica.id).collect();
-        Ok(Running { replicas, routed, routes_version })
+        Ok(Running { replicas, routes: routes.apis, routes_version })
     }
 
     pub async fn list(&self) -> Result<ApiList, AppError> {
@@ -91,7 +89,20 @@ impl App {
 
 impl Running {
     fn is_serving(&self, replica: &Replica) -> bool {
-        replica.phase == ReplicaPhase::Ready && self.routed.contains(&replica.id)
+        let is_it = |route: &ApiRoute| route.replicas.iter().any(|routed| routed.id == replica.id);
+        replica.phase == ReplicaPhase::Ready && self.route(&replica.api).is_some_and(is_it)
+    }
+
+    /// Whether requests to the deployment's endpoint reach its version and no other.
+    fn is_routed(&self, deployment: &Deployment) -> bool {
+        let (api, version) = (&deployment.specification.api, deployment.replica_version());
+        self.route(&api.name).is_some_and(|route| {
+            route.endpoint == api.networking.endpoint && route.replicas.iter().all(|routed| routed.version == version)
+        })
+    }
+
+    fn route(&self, api: &str) -> Option<&ApiRoute> {
+        self.routes.iter().find(|route| route.name == api)
     }
 }
 
@@ -120,8 +131,9 @@ fn health(deployment: &Deployment, running: &Running, trouble: Option<&str>) -> 
     let failure = mine.iter().find(|replica| replica.failed && replica.version == version);
     let serving = counts.ready > 0;
     let old_ones = count(&|replica| replica.version != version && replica.phase != ReplicaPhase::Draining);
+    let settled = old_ones == 0 && running.is_routed(deployment);
     let status = match () {
-        () if counts.up_to_date >= wanted && old_ones == 0 => ApiStatus::Live,
+        () if counts.up_to_date >= wanted && settled => ApiStatus::Live,
         () if (failure.is_some() || trouble.is_some()) && serving => ApiStatus::UpdateFailed,
         () if failure.is_some() || trouble.is_some() => ApiStatus::Failed,
         () if serving => ApiStatus::Updating,

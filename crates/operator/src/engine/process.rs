@@ -13,6 +13,7 @@ mod logs;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant, SystemTime},
@@ -68,7 +69,7 @@ impl ProcessEngine {
     /// Takes over whatever replicas already run below the data directory.
     pub fn open(options: Options, state: Arc<dyn State>) -> Result<Self, EngineError> {
         for directory in [home::replicas(&options.data), bundle::projects(&options.data), logs::root(&options.data)] {
-            std::fs::create_dir_all(&directory).map_err(|error| failed(&directory, &error))?;
+            make_private(&directory).map_err(|error| failed(&directory, &error))?;
         }
         let mut entries = BTreeMap::new();
         for home in Home::all(&options.data)? {
@@ -191,6 +192,11 @@ impl Engine for ProcessEngine {
     async fn logs(&self, api: &str, query: &LogQuery) -> Result<LogStream, EngineError> {
         Ok(logs::stream(&self.inner.options.data, api, query).await)
     }
+}
+
+/// What replicas are told may be secret, whoever may enter the data directory itself.
+fn make_private(directory: &Path) -> std::io::Result<()> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)
 }
 
 fn failed(path: &Path, error: &std::io::Error) -> EngineError {

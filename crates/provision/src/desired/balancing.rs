@@ -67,6 +67,7 @@ fn balancer(build: &mut Build<'_>, network: &Network, name: &str, scheme: Scheme
     let made = LoadBalancer {
         name: names::balancing(build.cluster, name),
         scheme,
+        vpc: network.vpc.clone(),
         subnets: network.balancer_subnets(scheme).clone(),
         security_groups: [group.clone()].into(),
         cross_zone: true,

@@ -41,11 +41,8 @@ impl Graph {
     ///
     /// If the graph has a cycle or mentions what it has not: `desired` makes no such graph.
     pub fn in_order(&self) -> Vec<&Node> {
-        let mut waiting: BTreeMap<_, _> = self
-            .nodes
-            .values()
-            .map(|node| ((node.resource.kind(), &node.key), (node, node.dependencies())))
-            .collect();
+        let mut waiting: BTreeMap<_, _> =
+            self.nodes.values().map(|node| ((node.resource.kind(), &node.key), (node, node.dependencies()))).collect();
         let mut done: BTreeSet<&Key> = BTreeSet::new();
         let mut order = Vec::with_capacity(waiting.len());
         while !waiting.is_empty() {

@@ -83,8 +83,7 @@ fn brought(
 fn own(build: &mut Build<'_>, cidr: Ipv4Net, nat: Nat, visibility: Visibility) -> Network {
     let zones = facts::zones(build.aws, build.facts);
     let vpc = key(Kind::Vpc, &[]);
-    let closed =
-        Vpc { cidr, dns_support: true, dns_hostnames: true, default_security_group_closed: true };
+    let closed = Vpc { cidr, dns_support: true, dns_hostnames: true, default_security_group_closed: true };
     build.add(&vpc, Resource::Vpc(closed));
     let gateway = key(Kind::InternetGateway, &[]);
     build.add(&gateway, Resource::InternetGateway(InternetGateway { vpc: Some(Link::id(&vpc)) }));

@@ -11,8 +11,8 @@ use super::{
 use crate::{
     names,
     resource::{
-        AutoScalingGroup, CapacityProvider, ClusterCapacity, EcsCluster, InstanceHealth, Key, Kind, LaunchTemplate, Link,
-        Metadata, Mixed, Resource, SpotAllocation, Volume,
+        AutoScalingGroup, CapacityProvider, ClusterCapacity, EcsCluster, InstanceHealth, Key, Kind, LaunchTemplate,
+        Link, Metadata, Mixed, Resource, SpotAllocation, Volume,
     },
 };
 

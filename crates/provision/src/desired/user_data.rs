@@ -64,11 +64,13 @@ pub(super) fn script(build: &Build<'_>, template: &Key) -> String {
 /// Of a launch template whose user data EC2 would refuse.
 pub(super) fn too_long(node: &Node) -> Option<Impossible> {
     match &node.resource {
-        Resource::LaunchTemplate(template) if template.user_data.len() > MAX_BYTES => Some(Impossible::UserDataTooLong {
-            template: node.key.clone(),
-            bytes: template.user_data.len(),
-            max: MAX_BYTES,
-        }),
+        Resource::LaunchTemplate(template) if template.user_data.len() > MAX_BYTES => {
+            Some(Impossible::UserDataTooLong {
+                template: node.key.clone(),
+                bytes: template.user_data.len(),
+                max: MAX_BYTES,
+            })
+        }
         _ => None,
     }
 }

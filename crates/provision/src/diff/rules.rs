@@ -1,6 +1,10 @@
 //! What AWS lets change in place, field by field.
 
-use crate::{change::Change, plan::Order, resource::Kind};
+use crate::{
+    change::Change,
+    plan::Order,
+    resource::{Key, Kind},
+};
 
 pub(super) enum Rule {
     InPlace,
@@ -17,20 +21,23 @@ pub(super) enum Rule {
 
 const NEW_CLUSTER: &str = "it is decided when a cluster is made; make a new one";
 
-pub(super) fn rule(kind: Kind, change: &Change) -> Rule {
+pub(super) fn rule(kind: Kind, key: &Key, change: &Change) -> Rule {
     use Order::{CreateFirst, DeleteFirst};
     match (kind, change.top()) {
         (_, "tags") => Rule::InPlace,
 
         (Kind::Vpc, "cidr") | (Kind::Subnet, "cidr") => refuse("vpc_cidr"),
         (Kind::Subnet, "availability_zone") => refuse("availability_zones"),
-        (Kind::LoadBalancer, "scheme") => refuse("load_balancer_scheme"),
+        (Kind::LoadBalancer, "scheme") => match key.rest() {
+            "operator" => refuse("operator_load_balancer_scheme"),
+            _ => refuse("api_load_balancer_scheme"),
+        },
         (Kind::LaunchTemplate, "public_ip") => refuse("subnet_visibility"),
         (Kind::Bucket, "name") => Rule::Refuse { setting: "bucket", why: "everything the cluster knows is in it" },
 
         // Two VPCs can have the same things in them; names of load balancing are the region's.
         (Kind::Subnet | Kind::RouteTable | Kind::VpcEndpoint | Kind::SecurityGroup, "vpc") => Rule::Vpc(CreateFirst),
-        (Kind::TargetGroup, "vpc") => Rule::Vpc(DeleteFirst),
+        (Kind::TargetGroup | Kind::LoadBalancer, "vpc") => Rule::Vpc(DeleteFirst),
 
         (Kind::LoadBalancer | Kind::TargetGroup | Kind::Role | Kind::InstanceProfile | Kind::LogGroup, "name")
         | (Kind::LaunchTemplate | Kind::AutoScalingGroup | Kind::EcsCluster | Kind::CapacityProvider, "name")

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{Choice, DeleteReason, Entry, Order, Plan};
-use crate::resource::{Desired, Link, Peer, Ports, Resource, Rule, RouteTable, SecurityGroup, Via};
+use crate::resource::{Desired, Link, Peer, Ports, Resource, RouteTable, Rule, SecurityGroup, Via};
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -34,8 +34,12 @@ fn line(f: &mut fmt::Formatter<'_>, entry: &Entry, width: usize) -> fmt::Result 
     let (sign, note) = match &entry.choice {
         Choice::Create => ("+", entry.wanted.as_ref().map(|node| summary(&node.resource)).unwrap_or_default()),
         Choice::Update { .. } => ("~", String::new()),
-        Choice::Replace { reason, order: Order::CreateFirst } => ("±", format!("new, then without the old one: {reason}")),
-        Choice::Replace { reason, order: Order::DeleteFirst } => ("∓", format!("without the old one, then new: {reason}")),
+        Choice::Replace { reason, order: Order::CreateFirst } => {
+            ("±", format!("new, then without the old one: {reason}"))
+        }
+        Choice::Replace { reason, order: Order::DeleteFirst } => {
+            ("∓", format!("without the old one, then new: {reason}"))
+        }
         Choice::Delete { reason: DeleteReason::Unwanted } => ("-", String::new()),
         Choice::Delete { reason: DeleteReason::Duplicate } => ("-", "one too many".to_owned()),
         Choice::Keep => return Ok(()),
@@ -68,7 +72,7 @@ fn summary(resource: &Desired) -> String {
         Resource::VpcEndpoint(r) => r.service.clone(),
         Resource::SecurityGroup(r) => security_group(r),
         Resource::LoadBalancer(r) => format!("{}, in {}", scheme(r.scheme), list(&r.subnets)),
-        Resource::TargetGroup(r) => format!("{}, port {}", if r.port == 0 { "any" } else { "instances" }, r.port),
+        Resource::TargetGroup(r) => format!("port {}", r.port),
         Resource::Listener(r) => {
             let how = if r.tls.is_some() { "TLS" } else { "TCP" };
             format!("{how} {} of {} to {}", r.port, to(&r.load_balancer), to(&r.target_group))

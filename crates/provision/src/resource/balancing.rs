@@ -14,6 +14,8 @@ pub struct LoadBalancer<L> {
     /// At most 32 characters, unique in account and region.
     pub name: String,
     pub scheme: Scheme,
+    /// Follows from the subnets, and can never change.
+    pub vpc: L,
     pub subnets: BTreeSet<L>,
     pub security_groups: BTreeSet<L>,
     /// `load_balancing.cross_zone.enabled`
@@ -88,9 +90,10 @@ pub struct Tls {
 
 impl<L> LoadBalancer<L> {
     pub(super) fn try_map<M: Ord, E>(self, f: Mapping<'_, L, M, E>) -> Result<LoadBalancer<M>, E> {
-        let Self { name, scheme, subnets, security_groups, cross_zone, deletion_protection } = self;
-        let (subnets, security_groups) = (map_set(subnets, &mut *f)?, map_set(security_groups, f)?);
-        Ok(LoadBalancer { name, scheme, subnets, security_groups, cross_zone, deletion_protection })
+        let Self { name, scheme, vpc, subnets, security_groups, cross_zone, deletion_protection } = self;
+        let (vpc, subnets) = (f(vpc)?, map_set(subnets, &mut *f)?);
+        let security_groups = map_set(security_groups, f)?;
+        Ok(LoadBalancer { name, scheme, vpc, subnets, security_groups, cross_zone, deletion_protection })
     }
 }
 

@@ -145,6 +145,5 @@ impl fmt::Display for Kind {
 }
 
 impl Service {
-    pub const ALL: &[Self] =
-        &[Self::Ec2, Self::Elb, Self::S3, Self::Logs, Self::Iam, Self::AutoScaling, Self::Ecs];
+    pub const ALL: &[Self] = &[Self::Ec2, Self::Elb, Self::S3, Self::Logs, Self::Iam, Self::AutoScaling, Self::Ecs];
 }

@@ -42,7 +42,7 @@ class Ask:
 def judge(document: dict[str, Any], ask: Ask, principal: Principal | None = None) -> str:
     """With a principal the document is a resource's policy, or a role's trust; its `Principal` elements count."""
     verdict = NEUTRAL
-    for statement in _listed(document.get("Statement", [])):
+    for statement in listed(document.get("Statement", [])):
         if _concerns(statement, ask, principal):
             if statement.get("Effect") == "Deny":
                 return DENY
@@ -56,7 +56,7 @@ def names_principal(document: dict[str, Any], ask: Ask, principal: Principal) ->
         statement.get("Effect") == "Allow"
         and _concerns(statement, ask, principal)
         and _matches_principal(statement.get("Principal"), principal, delegated=False)
-        for statement in _listed(document.get("Statement", []))
+        for statement in listed(document.get("Statement", []))
     )
 
 
@@ -73,7 +73,7 @@ def _concerns(statement: dict[str, Any], ask: Ask, principal: Principal | None) 
         and _resource(statement, ask)
         and (principal is None or _principal(statement, principal))
         and all(
-            _condition(operator, key, _listed(wanted), ask)
+            _condition(operator, key, listed(wanted), ask)
             for operator, pairs in statement.get("Condition", {}).items()
             for key, wanted in pairs.items()
         )
@@ -82,8 +82,8 @@ def _concerns(statement: dict[str, Any], ask: Ask, principal: Principal | None) 
 
 def _element(statement: dict[str, Any], name: str, matches: Callable[[str], bool]) -> bool:
     if f"Not{name}" in statement:
-        return not any(matches(pattern) for pattern in _listed(statement[f"Not{name}"]))
-    return any(matches(pattern) for pattern in _listed(statement.get(name, [])))
+        return not any(matches(pattern) for pattern in listed(statement[f"Not{name}"]))
+    return any(matches(pattern) for pattern in listed(statement.get(name, [])))
 
 
 def _resource(statement: dict[str, Any], ask: Ask) -> bool:
@@ -108,9 +108,9 @@ def _matches_principal(element: Any, principal: Principal, delegated: bool) -> b
     if not isinstance(element, dict):
         return False
     if principal.kind == "Service":
-        return principal.arn in _listed(element.get("Service", []))
+        return principal.arn in listed(element.get("Service", []))
     account = (principal.account, f"arn:aws:iam::{principal.account}:root")
-    for wanted in _listed(element.get("AWS", [])):
+    for wanted in listed(element.get("AWS", [])):
         if wanted in ("*", principal.arn, principal.policy_arn) or (delegated and wanted in account):
             return True
     return False
@@ -209,12 +209,12 @@ def problems(document: Any, kind: str) -> Iterable[str]:
 
     AWS: IAM/latest/UserGuide/reference_policies_grammar.html
     """
-    if not isinstance(document, dict) or not _listed(document.get("Statement")):
+    if not isinstance(document, dict) or not listed(document.get("Statement")):
         yield "there is no statement"
         return
     if document.get("Version") not in (None, "2012-10-17", "2008-10-17"):
         yield f"the version is {document['Version']}"
-    for statement in _listed(document["Statement"]):
+    for statement in listed(document["Statement"]):
         yield from _statement_problems(statement, kind)
 
 
@@ -242,7 +242,7 @@ def _statement_problems(statement: Any, kind: str) -> Iterable[str]:
             yield f"there is no operator {operator}"
 
 
-def _listed(value: Any) -> list[Any]:
+def listed(value: Any) -> list[Any]:
     if value is None:
         return []
     return value if isinstance(value, list) else [value]

@@ -257,6 +257,9 @@ impl Entry {
             .arg("replica")
             .arg("--spec")
             .arg(self.home.spec_file())
+            // The wheels of ONNX Runtime report to their maker, and leave an identifier in the user's cache, unless they
+            // are told not to before they are loaded; ours and those of predictors.
+            .env("ORT_DISABLE_TELEMETRY", "1")
             .stdin(Stdio::null())
             .stdout(log)
             .stderr(errors)

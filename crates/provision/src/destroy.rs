@@ -1,0 +1,314 @@
+//! Removes everything a cluster has in the account, from whatever state it is in.
+//!
+//! Knows nothing of `cluster.yaml`: what is observed goes. Level-triggered: look, start every deletion that nothing
+//! blocks, look again, until nothing is seen any more, twice in a row, since what was made last may become visible late.
+//! What cannot go is named, with the reason.
+
+mod report;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    pin::Pin,
+    time::Duration,
+};
+
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+pub use report::{Destroyed, Remaining, Removed};
+
+use crate::{
+    cloud::{Cloud, CloudError, ClusterId, ErrorKind, Observed, State},
+    execute::{Event, Events, Pace, Retry, Settings, observe_kind},
+    plan::{Act, blockers, deadline, expected},
+    resource::{Key, Kind},
+};
+
+/// After a deletion was accepted: how long it may take to be seen before it is asked for again.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// Looks in a row that have to find nothing.
+const CONFIRMATIONS: u32 = 2;
+/// Every so often all kinds are looked at; in between, those of which something is left.
+const FULL_LOOK: u32 = 15;
+
+/// Removes the cluster, but for what is of a kind in `keep`.
+pub async fn destroy(
+    cloud: &dyn Cloud,
+    cluster: &ClusterId,
+    keep: &BTreeSet<Kind>,
+    settings: &Settings,
+    events: &dyn Events,
+    cancel: &CancellationToken,
+) -> Destroyed {
+    let pace = Pace::new(settings);
+    // The bucket's deletion takes what is in it along.
+    let kinds: Vec<Kind> = Kind::WANTED
+        .iter()
+        .chain(Kind::GROWN)
+        .copied()
+        .filter(|kind| *kind != Kind::Object && !keep.contains(kind))
+        .collect();
+    let teardown = Teardown { cloud, cluster, settings, events, cancel, pace: &pace };
+    let progress = Progress {
+        here: &teardown,
+        kinds,
+        seen: BTreeMap::new(),
+        unseen: BTreeMap::new(),
+        unanswered_since: None,
+        tries: BTreeMap::new(),
+        removed: Vec::new(),
+        stopped: None,
+    };
+    progress.drive().await
+}
+
+#[derive(Clone, Copy)]
+struct Teardown<'a> {
+    cloud: &'a dyn Cloud,
+    cluster: &'a ClusterId,
+    settings: &'a Settings,
+    events: &'a dyn Events,
+    cancel: &'a CancellationToken,
+    pace: &'a Pace,
+}
+
+type Name = (Kind, String);
+type Deletion<'a> = Pin<Box<dyn Future<Output = (Name, Result<(), CloudError>)> + Send + 'a>>;
+
+struct Progress<'a> {
+    here: &'a Teardown<'a>,
+    kinds: Vec<Kind>,
+    seen: BTreeMap<Name, Observed>,
+    /// Kinds that could not be looked at, this time.
+    unseen: BTreeMap<Kind, CloudError>,
+    unanswered_since: Option<Instant>,
+    tries: BTreeMap<Name, Try>,
+    removed: Vec<Removed>,
+    stopped: Option<CloudError>,
+}
+
+/// The attempts to delete one thing.
+struct Try {
+    key: Key,
+    since: Instant,
+    retry: Retry,
+    next: Instant,
+    running: bool,
+    error: Option<CloudError>,
+    given_up: bool,
+}
+
+impl<'a> Progress<'a> {
+    async fn drive(mut self) -> Destroyed {
+        let begun = Instant::now();
+        let mut running: FuturesUnordered<Deletion<'a>> = FuturesUnordered::new();
+        let (mut empty, mut rounds) = (0, 0);
+        loop {
+            let looked = Instant::now();
+            let full = self.seen.is_empty() || rounds % FULL_LOOK == 0;
+            self.look(full).await;
+            rounds += 1;
+            empty = if self.seen.is_empty() && self.unseen.is_empty() { empty + 1 } else { 0 };
+            if empty == CONFIRMATIONS || self.over(&running) {
+                break;
+            }
+            for name in self.due() {
+                running.push(self.begin(name));
+            }
+            self.pause(looked + self.here.settings.tick, &mut running).await;
+        }
+        while let Some((name, result)) = running.next().await {
+            self.ended(&name, result);
+        }
+        self.report(begun.elapsed())
+    }
+
+    /// Whether going on makes no sense.
+    fn over(&self, running: &FuturesUnordered<Deletion<'a>>) -> bool {
+        if self.here.cancel.is_cancelled() || self.stopped.is_some() {
+            return true;
+        }
+        let hopeless = |name: &Name| self.tries.get(name).is_some_and(|t| t.given_up || t.late(name.0));
+        let blind = self.unseen.values().all(|error| !worth_another_look(error));
+        running.is_empty()
+            && blind
+            && !(self.seen.is_empty() && self.unseen.is_empty())
+            && self.seen.keys().all(|name| hopeless(name) || self.behind(name, &hopeless))
+    }
+
+    /// Whether it waits for something that will never go.
+    fn behind(&self, name: &Name, hopeless: &impl Fn(&Name) -> bool) -> bool {
+        self.blocking(name).iter().any(|other| hopeless(other) || self.behind(other, hopeless))
+            || blockers(name.0).iter().any(|kind| self.unseen.get(kind).is_some_and(|e| !worth_another_look(e)))
+    }
+
+    async fn look(&mut self, full: bool) {
+        let here = self.here;
+        let some_left = |kind: &&Kind| self.seen.keys().any(|name| name.0 == **kind);
+        let looks: FuturesUnordered<_> = self
+            .kinds
+            .iter()
+            .filter(|kind| full || some_left(kind) || self.unseen.contains_key(kind))
+            .map(|kind| async move { (*kind, observe_kind(here.cloud, here.cluster, here.pace, *kind).await) })
+            .collect();
+        let looks: Vec<_> = looks.collect().await;
+        let mut seen = BTreeMap::new();
+        self.unseen.clear();
+        for (kind, result) in looks {
+            match result {
+                Ok(found) => seen.extend(found.into_iter().map(|f| ((kind, f.ids.id.clone()), f))),
+                Err(error) => {
+                    if error.kind == ErrorKind::CredentialsExpired {
+                        self.stopped = Some(error.clone());
+                    }
+                    // As it was when last seen.
+                    seen.extend(
+                        self.seen.iter().filter(|(name, _)| name.0 == kind).map(|(n, f)| (n.clone(), f.clone())),
+                    );
+                    self.unseen.insert(kind, error);
+                }
+            }
+        }
+        let gone: Vec<Name> = self.seen.keys().filter(|name| !seen.contains_key(*name)).cloned().collect();
+        self.seen = seen;
+        for name in gone {
+            self.gone(name);
+        }
+        self.unreachable();
+    }
+
+    /// Gives up if nothing has answered for long.
+    fn unreachable(&mut self) {
+        let unanswered = self.unseen.values().find(|error| error.kind == ErrorKind::Unavailable);
+        let Some(error) = unanswered else {
+            self.unanswered_since = None;
+            return;
+        };
+        let since = *self.unanswered_since.get_or_insert_with(Instant::now);
+        if since.elapsed() > self.here.settings.unreachable_after {
+            self.stopped = Some(error.clone());
+        }
+    }
+
+    fn gone(&mut self, name: Name) {
+        let Some(attempt) = self.tries.remove(&name) else { return };
+        let (kind, took) = (name.0, attempt.since.elapsed());
+        self.here.events.event(Event::Done { key: attempt.key.clone(), kind, act: Act::Delete, took });
+        self.removed.push(Removed { key: attempt.key, kind, id: name.1, took });
+    }
+
+    /// What can be deleted now.
+    fn due(&self) -> Vec<Name> {
+        let now = Instant::now();
+        let ready = |(name, found): &(&Name, &Observed)| {
+            found.state != State::Deleting
+                && self.tries.get(*name).is_none_or(|t| !t.running && !t.given_up && !t.late(name.0) && t.next <= now)
+                && self.blocking(name).is_empty()
+                && !blockers(name.0).iter().any(|kind| self.unseen.contains_key(kind))
+        };
+        self.seen.iter().filter(ready).map(|(name, _)| name.clone()).collect()
+    }
+
+    /// What has to be gone first.
+    fn blocking(&self, name: &Name) -> Vec<&Name> {
+        let this = &self.seen[name];
+        let mentions = |found: &Observed| {
+            let links = found.actual.as_ref().map(crate::resource::Resource::links).unwrap_or_default();
+            found.kind == this.kind && found.ids != this.ids && links.iter().any(|link| this.ids.is(link))
+        };
+        let blocks = |found: &Observed| blockers(this.kind).contains(&found.kind) || mentions(found);
+        self.seen.iter().filter(|(_, found)| blocks(found)).map(|(name, _)| name).collect()
+    }
+
+    fn begin(&mut self, name: Name) -> Deletion<'a> {
+        let found = self.seen[&name].clone();
+        let (here, kind) = (self.here, name.0);
+        let attempt =
+            self.tries.entry(name.clone()).or_insert_with(|| Try::new(here.settings, found.key.clone(), kind));
+        attempt.running = true;
+        if attempt.error.is_none() {
+            let (key, act) = (found.key.clone(), Act::Delete);
+            here.events.event(Event::Started { key, kind, act, expected: expected(kind).exists });
+        }
+        Box::pin(async move {
+            let _turn = here.pace.enter(kind.service()).await;
+            let result = here.cloud.delete(here.cluster, &found).await;
+            here.pace.note(kind.service(), &result);
+            (name, result)
+        })
+    }
+
+    /// Until it is time to look again, or sooner if everything that was running has ended.
+    async fn pause(&mut self, until: Instant, running: &mut FuturesUnordered<Deletion<'a>>) {
+        loop {
+            tokio::select! {
+                Some((name, result)) = running.next() => self.ended(&name, result),
+                () = sleep_until(until) => return,
+                () = self.here.cancel.cancelled() => return,
+            }
+        }
+    }
+
+    fn ended(&mut self, name: &Name, result: Result<(), CloudError>) {
+        let Some(attempt) = self.tries.get_mut(name) else { return };
+        attempt.running = false;
+        let now = Instant::now();
+        let Err(error) = result else {
+            attempt.error = None;
+            attempt.next = now + PATIENCE;
+            return;
+        };
+        if error.kind == ErrorKind::CredentialsExpired {
+            self.stopped = Some(error.clone());
+        }
+        let key = attempt.key.clone();
+        match attempt.retry.pause(&error) {
+            Some(pause) => {
+                attempt.next = now + pause;
+                self.here.events.event(Event::Retrying { key, error: error.clone(), pause });
+            }
+            None => {
+                attempt.given_up = true;
+                self.here.events.event(Event::Failed { key, kind: name.0, error: error.clone() });
+            }
+        }
+        attempt.error = Some(error);
+    }
+
+    fn report(self, took: Duration) -> Destroyed {
+        let remaining = self
+            .seen
+            .iter()
+            .map(|(name, found)| {
+                let error = self.tries.get(name).and_then(|t| t.error.clone());
+                let blocked_by = self.blocking(name).into_iter().map(|other| self.seen[other].key.clone()).collect();
+                Remaining { key: found.key.clone(), kind: name.0, id: name.1.clone(), error, blocked_by }
+            })
+            .collect();
+        Destroyed {
+            cluster: self.here.cluster.clone(),
+            removed: self.removed,
+            remaining,
+            unseen: self.unseen,
+            stopped: self.stopped,
+            took,
+        }
+    }
+}
+
+impl Try {
+    fn new(settings: &Settings, key: Key, kind: Kind) -> Self {
+        let now = Instant::now();
+        let retry = Retry::new(settings, &key, kind);
+        Self { key, since: now, retry, next: now, running: false, error: None, given_up: false }
+    }
+
+    fn late(&self, kind: Kind) -> bool {
+        self.since.elapsed() > deadline(kind)
+    }
+}
+
+fn worth_another_look(error: &CloudError) -> bool {
+    matches!(error.kind, ErrorKind::Throttled | ErrorKind::Unavailable | ErrorKind::NotFoundYet)
+}
