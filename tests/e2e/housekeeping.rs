@@ -6,6 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use insta::assert_snapshot;
 use serde_json::json;
 use testkit::{Cluster, Config, Cortex, Load, Role, project};
 
@@ -29,6 +30,78 @@ fn files(directory: &Path) -> Vec<PathBuf> {
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap_or_else(|error| panic!("{}: {error}", path.display())).permissions().mode() & 0o777
+}
+
+#[test]
+fn as_a_user_sees_it() {
+    let cortex = Cortex::new();
+    cortex.write("cluster.yaml", "cluster_name: mine\nprovider: local\nlb_port: 0\noperator_port: 0\n");
+    assert_snapshot!(cortex.run(&["cluster", "up"]).snapshot(), @"
+    exit code: 0
+    --- stdout
+    cluster mine is up ([SECONDS] s)
+
+      apis       https://localhost:[PORT]
+      operator   https://localhost:[PORT]
+      ca sha256  [SHA256]
+
+    next: cortex env configure local --cluster mine
+    ");
+    assert_snapshot!(cortex.run(&["cluster", "up"]).snapshot(), @"
+    exit code: 0
+    --- stdout
+    cluster mine was up already; nothing was changed ([SECONDS] s)
+
+      apis       https://localhost:[PORT]
+      operator   https://localhost:[PORT]
+      ca sha256  [SHA256]
+
+    next: cortex env configure local --cluster mine
+    ");
+    assert_snapshot!(cortex.run(&["env", "configure", "local"]).snapshot(), @"
+    exit code: 0
+    --- stdout
+    environment local, the default: cluster mine, operator https://localhost:[PORT]
+    ");
+    assert_snapshot!(cortex.run(&["env", "list"]).snapshot(), @"
+    exit code: 0
+    --- stdout
+        environment   cluster   operator
+    *   local         mine      https://localhost:[PORT]
+    ");
+    assert_snapshot!(cortex.run(&["version"]).snapshot(), @"
+    exit code: 0
+    --- stdout
+    cli       0.1.0
+    cluster   0.1.0
+    ");
+    assert_snapshot!(cortex.run(&["cluster", "info"]).snapshot(), @"
+    exit code: 0
+    --- stdout
+    cluster    mine (local)
+    apis       https://localhost:[PORT]
+    operator   https://localhost:[PORT]
+    ca file    [ROOT]/h/clusters/mine/ca.pem
+    ca sha256  [SHA256]
+    directory  [ROOT]/h/clusters/mine
+    node       running (process [PID])
+    operator   running (process [PID])
+    gateway    running (process [PID])
+
+    configure: cortex env configure local --cluster mine
+    ");
+    assert_snapshot!(cortex.run(&["cluster", "down", "--yes"]).snapshot(), @"
+    exit code: 0
+    --- stdout
+    cluster mine is gone: 0 replicas stopped, nothing left ([SECONDS] s)
+    --- stderr
+    environment local forgotten
+    ");
+    assert_snapshot!(cortex.run(&["env", "list"]).snapshot(), @"
+    exit code: 0
+    --- stdout
+    no environment is configured; `cortex env configure local` makes one
+    ");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

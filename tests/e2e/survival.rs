@@ -80,6 +80,31 @@ async fn of_the_operator() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_the_operator_in_the_middle_of_an_update() {
+    let cluster = cluster();
+    let loads = loads(&cluster);
+    let file = project::python(&cluster.cortex, "two", &project::echo("newer"), &project::replicas(2));
+    cluster.run(&["deploy", &file, "--no-wait"]).ok().prints("two is on its way");
+    eventually("the first new replica is there", async || {
+        let replicas = cluster.replicas_of("two");
+        if replicas.len() > 2 { Ok(()) } else { Err(format!("{replicas:?}")) }
+    })
+    .await;
+    let operator = cluster.pid(Role::Operator);
+    cluster.kill(operator).await;
+    cluster.successor(Role::Operator, operator).await;
+    eventually("the update is done", async || {
+        let outcome = cluster.run(&["get", "two", "-o", "json"]);
+        let done = outcome.code == 0 && outcome.json()["status"] == "live";
+        if done { Ok(()) } else { Err(outcome.to_string()) }
+    })
+    .await;
+    cluster.settled("two", 2).await;
+    assert_eq!(cluster.client().predict("/two", &json!(1)).await["version"], "newer");
+    flawless(loads).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_a_replica() {
     let cluster = cluster();
     let [one, two] = loads(&cluster);

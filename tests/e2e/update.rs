@@ -56,12 +56,15 @@ async fn of_the_version_fails_no_request() {
     let cluster = Cluster::up();
     let file = write(&cluster, 1, 2);
     cluster.deploy(&file);
-    let load = load(&cluster);
+    let (load, client) = (load(&cluster), cluster.client());
     load.more(2 * IN_FLIGHT as u64).await;
     for version in 2..=4 {
         write(&cluster, version, 2);
         cluster.deploy(&file).says("updating busy");
-        load.more(IN_FLIGHT as u64).await;
+        // Requests that begin after `deploy` has said `live` get to the new version and to no other.
+        for _ in 0..10 {
+            assert_eq!(client.predict("/busy", &json!(1)).await["version"], version);
+        }
     }
     only(&load, 4).await;
     cluster.settled("busy", 2).await;

@@ -2,23 +2,39 @@
 
 use std::{error::Error as StdError, sync::Arc, time::Duration};
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
-use http::{HeaderMap, Method, StatusCode};
-use reqwest::{Body, RequestBuilder, Response};
-use serde::de::DeserializeOwned;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use reqwest::{Body, Request, Response};
+use serde::{Serialize, de::DeserializeOwned};
+use sha2::{Digest as _, Sha256};
 use tokio::io::AsyncBufReadExt as _;
 
 use crate::{
-    endpoint::Endpoint,
+    endpoint::{Access, Endpoint},
     wire::{
         ApiDetail, ApiKeyReply, ApiList, DeployReply, DeployRequest, ErrorBody, GatewayHealth, Info, LogLine, LogQuery,
     },
 };
 
-/// Proves who is calling. Gets what it may have to bind the proof to, returns the headers to add.
+/// A request as it goes over the wire: what a proof of identity may be bound to.
+#[derive(Debug, Clone, Copy)]
+pub struct Outgoing<'a> {
+    pub method: &'a Method,
+    /// Percent-encoded.
+    pub path: &'a str,
+    /// Without the question mark; `None` if there is none.
+    pub query: Option<&'a str>,
+    pub content_type: Option<&'a str>,
+    /// Lower-case hex SHA-256 of the body, the empty one included.
+    pub content_sha256: &'a str,
+}
+
+/// Proves who is calling: returns the headers to add. Asked once for every request that is not public.
+#[async_trait]
 pub trait Authenticate: Send + Sync {
-    fn headers(&self, method: &Method, path_and_query: &str) -> Result<HeaderMap, String>;
+    async fn headers(&self, request: &Outgoing<'_>) -> Result<HeaderMap, String>;
 }
 
 /// The operator of one cluster, and who is calling it.
@@ -46,6 +62,26 @@ pub enum ClientError {
     Setup(String),
 }
 
+/// What a request carries.
+struct Content {
+    body: Option<Body>,
+    content_type: Option<&'static str>,
+    length: Option<u64>,
+    sha256: String,
+}
+
+impl Content {
+    fn none() -> Self {
+        Self { body: None, content_type: None, length: None, sha256: hex::encode(Sha256::digest([])) }
+    }
+
+    fn json(value: &impl Serialize) -> Result<Self, ClientError> {
+        let bytes = serde_json::to_vec(value).map_err(|error| ClientError::Setup(error.to_string()))?;
+        let sha256 = hex::encode(Sha256::digest(&bytes));
+        Ok(Self { body: Some(bytes.into()), content_type: Some("application/json"), length: None, sha256 })
+    }
+}
+
 /// How long to wait for a connection.
 const CONNECT: Duration = Duration::from_secs(10);
 /// How long the operator may be silent in mid-answer. A followed log sends an empty line at least every 15 s.
@@ -69,21 +105,22 @@ impl Client {
     }
 
     pub async fn health(&self) -> Result<(), ClientError> {
-        self.send(self.request(Endpoint::Health, &[], "")?).await.map(drop)
+        self.send(Endpoint::Health, &[], "", Content::none()).await.map(drop)
     }
 
     /// How a gateway of the same cluster is, asked at `api_endpoint`; anybody may ask that, so no credential is sent.
     pub async fn gateway_health(&self, api_endpoint: &str) -> Result<GatewayHealth, ClientError> {
         let url = format!("{}{}", api_endpoint.trim_end_matches('/'), Endpoint::Health.path());
-        self.json(self.http.get(url)).await
+        let response = self.http.get(url).send().await.map_err(|error| self.lost(&error))?;
+        self.document(self.accepted(response).await?).await
     }
 
     pub async fn info(&self) -> Result<Info, ClientError> {
-        self.json(self.request(Endpoint::Info, &[], "")?).await
+        self.json(Endpoint::Info, &[], Content::none()).await
     }
 
     pub async fn has_bundle(&self, sha256: &str) -> Result<bool, ClientError> {
-        match self.send(self.request(Endpoint::HasBundle, &[sha256], "")?).await {
+        match self.send(Endpoint::HasBundle, &[sha256], "", Content::none()).await {
             Ok(_) => Ok(true),
             Err(ClientError::Refused { status: StatusCode::NOT_FOUND, .. }) => Ok(false),
             Err(error) => Err(error),
@@ -96,31 +133,29 @@ impl Client {
         S: Stream<Item = Result<Bytes, E>> + Send + 'static,
         E: Into<Box<dyn StdError + Send + Sync>>,
     {
-        let request = self
-            .request(Endpoint::PutBundle, &[sha256], "")?
-            .header(http::header::CONTENT_LENGTH, length)
-            .body(Body::wrap_stream(content));
-        self.send(request).await.map(drop)
+        let body = Some(Body::wrap_stream(content));
+        let content = Content { body, content_type: None, length: Some(length), sha256: sha256.to_owned() };
+        self.send(Endpoint::PutBundle, &[sha256], "", content).await.map(drop)
     }
 
     pub async fn deploy(&self, request: &DeployRequest) -> Result<DeployReply, ClientError> {
-        self.json(self.request(Endpoint::Deploy, &[], "")?.json(request)).await
+        self.json(Endpoint::Deploy, &[], Content::json(request)?).await
     }
 
     pub async fn apis(&self) -> Result<ApiList, ClientError> {
-        self.json(self.request(Endpoint::ListApis, &[], "")?).await
+        self.json(Endpoint::ListApis, &[], Content::none()).await
     }
 
     pub async fn api(&self, name: &str) -> Result<ApiDetail, ClientError> {
-        self.json(self.request(Endpoint::GetApi, &[name], "")?).await
+        self.json(Endpoint::GetApi, &[name], Content::none()).await
     }
 
     pub async fn delete_api(&self, name: &str) -> Result<(), ClientError> {
-        self.send(self.request(Endpoint::DeleteApi, &[name], "")?).await.map(drop)
+        self.send(Endpoint::DeleteApi, &[name], "", Content::none()).await.map(drop)
     }
 
     pub async fn api_key(&self) -> Result<ApiKeyReply, ClientError> {
-        self.json(self.request(Endpoint::GetApiKey, &[], "")?).await
+        self.json(Endpoint::GetApiKey, &[], Content::none()).await
     }
 
     pub async fn logs(
@@ -129,7 +164,7 @@ impl Client {
         query: &LogQuery,
     ) -> Result<impl Stream<Item = Result<LogLine, ClientError>> + use<>, ClientError> {
         let text = format!("follow={}&tail={}", query.follow, query.tail);
-        let response = self.send(self.request(Endpoint::Logs, &[name], &text)?).await?;
+        let response = self.send(Endpoint::Logs, &[name], &text, Content::none()).await?;
         let endpoint = self.endpoint.clone();
         let bytes = response.bytes_stream().map_err(std::io::Error::other);
         let lines = tokio_util::io::StreamReader::new(bytes).lines();
@@ -143,9 +178,7 @@ impl Client {
                         reason: error.to_string(),
                     }),
                     Ok(None) => return None,
-                    Err(error) => {
-                        Err(ClientError::Unreachable { endpoint: endpoint.clone(), reason: chain(&error) })
-                    }
+                    Err(error) => Err(ClientError::Unreachable { endpoint: endpoint.clone(), reason: chain(&error) }),
                 };
                 return Some((item, (lines, endpoint)));
             }
@@ -153,22 +186,61 @@ impl Client {
         .boxed())
     }
 
-    fn request(&self, endpoint: Endpoint, parameters: &[&str], query: &str) -> Result<RequestBuilder, ClientError> {
-        let mut path = endpoint.path_with(parameters);
-        if !query.is_empty() {
-            path = format!("{path}?{query}");
-        }
-        let headers = self.credentials.headers(&endpoint.method(), &path).map_err(ClientError::Credentials)?;
-        Ok(self.http.request(endpoint.method(), format!("{}{path}", self.endpoint)).headers(headers))
+    async fn json<T: DeserializeOwned>(
+        &self,
+        endpoint: Endpoint,
+        parameters: &[&str],
+        content: Content,
+    ) -> Result<T, ClientError> {
+        self.document(self.send(endpoint, parameters, "", content).await?).await
     }
 
-    async fn json<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, ClientError> {
-        let body = self.send(request).await?.bytes().await.map_err(|error| self.lost(&error))?;
+    async fn document<T: DeserializeOwned>(&self, response: Response) -> Result<T, ClientError> {
+        let body = response.bytes().await.map_err(|error| self.lost(&error))?;
         serde_json::from_slice(&body).map_err(|error| self.nonsense(error.to_string()))
     }
 
-    async fn send(&self, request: RequestBuilder) -> Result<Response, ClientError> {
-        let response = request.send().await.map_err(|error| self.lost(&error))?;
+    /// The one way out. A proof of identity is made last, over what the HTTP client is about to send.
+    async fn send(
+        &self,
+        endpoint: Endpoint,
+        parameters: &[&str],
+        query: &str,
+        content: Content,
+    ) -> Result<Response, ClientError> {
+        let mut url = format!("{}{}", self.endpoint, endpoint.path_with(parameters));
+        if !query.is_empty() {
+            url = format!("{url}?{query}");
+        }
+        let mut request = self.http.request(endpoint.method(), url).build().map_err(|error| self.lost(&error))?;
+        let headers = request.headers_mut();
+        if let Some(content_type) = content.content_type {
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+        }
+        if let Some(length) = content.length {
+            headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+        }
+        if endpoint.access() != Access::Public {
+            let proof = self.prove(&request, &content).await?;
+            request.headers_mut().extend(proof);
+        }
+        *request.body_mut() = content.body;
+        let response = self.http.execute(request).await.map_err(|error| self.lost(&error))?;
+        self.accepted(response).await
+    }
+
+    async fn prove(&self, request: &Request, content: &Content) -> Result<HeaderMap, ClientError> {
+        let outgoing = Outgoing {
+            method: request.method(),
+            path: request.url().path(),
+            query: request.url().query(),
+            content_type: content.content_type,
+            content_sha256: &content.sha256,
+        };
+        self.credentials.headers(&outgoing).await.map_err(ClientError::Credentials)
+    }
+
+    async fn accepted(&self, response: Response) -> Result<Response, ClientError> {
         let status = response.status();
         if status.is_success() {
             return Ok(response);

@@ -72,6 +72,11 @@ endpoints! {
 }
 
 impl Endpoint {
+    /// Whether a call can change anything.
+    pub fn changes(self) -> bool {
+        !matches!(self.method(), Method::GET | Method::HEAD)
+    }
+
     /// The path with its parameters filled in, each percent-encoded.
     pub fn path_with(self, parameters: &[&str]) -> String {
         let mut parameters = parameters.iter();

@@ -39,6 +39,16 @@ services! {
     sts: "sts", STS;
 }
 
+/// One item of a batch that EC2 refused, in a reply that is a success as a whole.
+pub(crate) fn ec2_item(code: &str, message: &str, action: &str) -> CloudError {
+    refused(tables::EC2, &Refusal { code, message, status: 400, action: action.to_owned() })
+}
+
+/// The same of S3.
+pub(crate) fn s3_item(code: &str, message: &str, action: &str) -> CloudError {
+    refused(tables::S3, &Refusal { code, message, status: 400, action: action.to_owned() })
+}
+
 /// Of a delete: what is not there needs none.
 pub(crate) fn gone(result: Result<(), CloudError>) -> Result<(), CloudError> {
     result.or_else(|error| if error.kind == ErrorKind::NotFoundYet { Ok(()) } else { Err(error) })

@@ -39,9 +39,7 @@ pub enum Command {
     /// Print the version of this program and of the cluster.
     Version(Version),
     /// Print a completion script for a shell.
-    Completion {
-        shell: Shell,
-    },
+    Completion { shell: Shell },
     /// The process of a local cluster that keeps the others running.
     #[command(hide = true)]
     Node(ProcessArguments),

@@ -40,11 +40,7 @@ impl Home {
 
 /// Makes a directory that only this user can enter.
 pub fn make_private_directory(path: &Path) -> Result<(), Failure> {
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
-        .map_err(|error| io_failure("make", path, &error))
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|error| io_failure("make", path, &error))
 }
 
 /// Replaces a file that only this user can read, in one step.

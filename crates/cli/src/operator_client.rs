@@ -2,8 +2,9 @@
 
 use std::{fs, sync::Arc};
 
-use api::{Authenticate, Client};
-use http::{HeaderMap, HeaderValue, Method, header};
+use api::{Authenticate, Client, Outgoing};
+use async_trait::async_trait;
+use http::{HeaderMap, HeaderValue, header};
 use identity::Secret;
 
 use crate::{
@@ -34,8 +35,9 @@ fn client(name: &str, environment: &Environment) -> Result<Client, Failure> {
 /// The token of a local cluster.
 pub struct Bearer(pub Secret);
 
+#[async_trait]
 impl Authenticate for Bearer {
-    fn headers(&self, _method: &Method, _path_and_query: &str) -> Result<HeaderMap, String> {
+    async fn headers(&self, _request: &Outgoing<'_>) -> Result<HeaderMap, String> {
         let mut value = HeaderValue::from_str(&format!("Bearer {}", self.0.expose()))
             .map_err(|_| "the token file holds something that is not a token".to_owned())?;
         value.set_sensitive(true);

@@ -5,14 +5,14 @@ mod node;
 mod operator;
 mod replica;
 
-use std::{fs, path::Path};
+use std::{fs, net::SocketAddr, path::Path};
 
-use api::cluster::AUTHORITY_KEY;
+use api::{cluster::AUTHORITY_KEY, replica::Phase};
 use rustix::fs::Mode;
 use state::{State, read};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::{EnvFilter, fmt::time::UtcTime};
-use transport::{Authority, AuthorityPem, ServerTls};
+use transport::{Address, Authority, AuthorityPem, Listener, ServerTls};
 
 pub use gateway::gateway;
 pub use node::node;
@@ -21,8 +21,8 @@ pub use replica::replica;
 
 use crate::{
     home::io_failure,
-    local::{Layout, Settings},
-    report::Failure,
+    local::{Claim, Layout, Role, Settings},
+    report::{Exit, Failure},
 };
 
 /// What every long-running process begins with. Whatever it and its children write, environment variables of predictors
@@ -41,6 +41,28 @@ fn begin() {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .init();
+}
+
+/// Runs a process that has a role in a local cluster. A failure is told where `cluster up` and `cluster info` look for it.
+async fn as_role<F>(directory: &Path, role: Role, serve: F) -> Result<(), Failure>
+where
+    F: AsyncFnOnce(&Layout, &Claim) -> Result<(), Failure>,
+{
+    begin();
+    let layout = Layout::new(directory);
+    let claim = Claim::take(&layout, role).await?;
+    let outcome = Box::pin(serve(&layout, &claim)).await;
+    if let Err(failure) = &outcome {
+        tracing::error!("{}", failure.message);
+        claim.say(Phase::Failed, &failure.message)?;
+    }
+    outcome
+}
+
+async fn listen(address: SocketAddr) -> Result<Listener, Failure> {
+    Listener::bind(&Address::Tcp(address.to_string())).await.map_err(|error| {
+        Failure::new(Exit::Conflict, "cluster.port_unavailable", format!("cannot listen at {address}: {error}"))
+    })
 }
 
 /// Ready when the process is asked to stop: SIGTERM, or Ctrl-C in a terminal.

@@ -18,17 +18,8 @@ use crate::{
 };
 
 /// Left out of every bundle, besides what `.cortexignore` (of the form of `.gitignore`) names.
-const NEVER: [&str; 9] = [
-    ".git",
-    ".hg",
-    ".svn",
-    ".venv",
-    ".DS_Store",
-    ".cortexignore",
-    "__pycache__",
-    ".ipynb_checkpoints",
-    "node_modules",
-];
+const NEVER: [&str; 9] =
+    [".git", ".hg", ".svn", ".venv", ".DS_Store", ".cortexignore", "__pycache__", ".ipynb_checkpoints", "node_modules"];
 
 /// A packed project.
 pub struct Bundle {

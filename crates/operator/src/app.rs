@@ -13,7 +13,6 @@ use api::{
 };
 use state::{State, StateError};
 
-
 pub use store::{Deployment, Head, Specification, Store, bundle_key};
 
 use crate::{
@@ -39,9 +38,7 @@ pub struct App {
 pub enum AppError {
     #[error("{message}")]
     Invalid { kind: &'static str, message: String },
-    #[error(
-        "`{api}` and `{other}` both want the endpoint {endpoint}: set `networking.endpoint` of one of them"
-    )]
+    #[error("`{api}` and `{other}` both want the endpoint {endpoint}: set `networking.endpoint` of one of them")]
     EndpointTaken { api: String, other: String, endpoint: String },
     #[error("there is no API named `{0}`; `cortex get` lists what is deployed")]
     NoSuchApi(String),

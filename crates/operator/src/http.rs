@@ -63,11 +63,7 @@ fn handler(endpoint: Endpoint) -> MethodRouter<Arc<Context>> {
 }
 
 /// Lets a request through if its caller may call the route; the handler finds the principal in the extensions.
-async fn authorize(
-    State((context, access)): State<(Arc<Context>, Access)>,
-    request: Request,
-    next: Next,
-) -> Response {
+async fn authorize(State((context, access)): State<(Arc<Context>, Access)>, request: Request, next: Next) -> Response {
     let Some(role) = auth::required_role(access) else { return next.run(request).await };
     let (mut parts, body) = request.into_parts();
     match context.authenticator.authenticate(&parts).await {

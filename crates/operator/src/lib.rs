@@ -38,12 +38,8 @@ impl Operator {
         let troubles = Troubles::default();
         let cluster = app::cluster_record(&*self.state).await?;
         let wanted = self.state.watch("apis/").await?;
-        let mut reconciler = Reconciler::new(
-            Arc::clone(&self.state),
-            Arc::clone(&self.engine),
-            &self.holder,
-            troubles.clone(),
-        );
+        let mut reconciler =
+            Reconciler::new(Arc::clone(&self.state), Arc::clone(&self.engine), &self.holder, troubles.clone());
         let app = App {
             store: app::Store::new(self.state),
             engine: self.engine,

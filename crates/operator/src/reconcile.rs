@@ -45,12 +45,7 @@ pub(crate) struct Reconciler {
 }
 
 impl Reconciler {
-    pub(crate) fn new(
-        state: Arc<dyn State>,
-        engine: Arc<dyn Engine>,
-        holder: &str,
-        troubles: Troubles,
-    ) -> Self {
+    pub(crate) fn new(state: Arc<dyn State>, engine: Arc<dyn Engine>, holder: &str, troubles: Troubles) -> Self {
         let lease = Lease::new(Arc::clone(&state), "reconcile", holder, LEASE);
         Self { store: Store::new(state), engine, lease, troubles }
     }
@@ -134,11 +129,7 @@ impl Reconciler {
         Ok(())
     }
 
-    async fn remove_undeployed(
-        &self,
-        deployments: &[Deployment],
-        replicas: &[Replica],
-    ) -> Result<(), ReconcileError> {
+    async fn remove_undeployed(&self, deployments: &[Deployment], replicas: &[Replica]) -> Result<(), ReconcileError> {
         let deployed: BTreeSet<_> = deployments.iter().map(|d| d.specification.api.name.as_str()).collect();
         let orphans = replicas.iter().filter(|replica| !deployed.contains(replica.api.as_str()));
         let gone: BTreeSet<_> = orphans.map(|replica| (replica.api.as_str(), replica.version.as_str())).collect();

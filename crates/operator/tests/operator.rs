@@ -5,15 +5,16 @@ mod engine;
 use std::{sync::Arc, time::Duration};
 
 use api::{
-    Authenticate, Client, ClientError,
+    Authenticate, Client, ClientError, Outgoing,
     cluster::{ApiKeyRecord, CLUSTER_KEY, ClusterRecord, DEFAULT_API_KEY_KEY},
     routes::{ROUTES_KEY, Routes},
     wire::{ApiStatus, DeployAction, DeployReply, DeployRequest, ReplicaPhase},
 };
+use async_trait::async_trait;
 use bytes::Bytes;
 use engine::ScriptedEngine;
 use futures_util::stream;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use identity::sha256_hex;
 use operator::{LocalToken, Operator};
 use sha2::{Digest as _, Sha256};
@@ -28,8 +29,9 @@ const TOKEN: &str = "the admin token";
 
 struct Token;
 
+#[async_trait]
 impl Authenticate for Token {
-    fn headers(&self, _: &Method, _: &str) -> Result<HeaderMap, String> {
+    async fn headers(&self, _: &Outgoing<'_>) -> Result<HeaderMap, String> {
         let value = HeaderValue::from_str(&format!("Bearer {TOKEN}")).map_err(|error| error.to_string())?;
         Ok(HeaderMap::from_iter([(header::AUTHORIZATION, value)]))
     }

@@ -7,6 +7,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::resource::{Route, Rule};
+
 /// One field that is not as wanted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Change {
@@ -72,6 +74,11 @@ fn brief(value: &Value) -> String {
         Value::Null => "nothing".to_owned(),
         Value::String(text) if text.contains('\n') => format!("({} lines)", text.lines().count()),
         Value::String(text) => text.clone(),
+        Value::Object(_) => {
+            let rule = Rule::<String>::deserialize(value).map(|rule| rule.to_string());
+            let route = || Route::<String>::deserialize(value).map(|route| route.to_string());
+            rule.or_else(|_| route()).unwrap_or_else(|_| value.to_string())
+        }
         other => other.to_string(),
     }
 }

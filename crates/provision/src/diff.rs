@@ -138,8 +138,9 @@ impl Diff<'_> {
 
     fn refuse(&mut self, node: &Node, change: &Change, setting: &str, why: &str) {
         let (setting, why) = (setting.to_owned(), why.to_owned());
-        // One sentence per setting is enough.
-        if !self.refusals.iter().any(|refusal| refusal.setting == setting) {
+        // One sentence per setting is enough, and none for what follows from another.
+        let said = |known: &str| self.refusals.iter().any(|refusal| refusal.setting == known);
+        if !said(&setting) && !(setting == "availability_zones" && said("vpc_cidr")) {
             self.refusals.push(Refusal { key: node.key.clone(), setting, change: Some(change.clone()), why });
         }
     }

@@ -198,8 +198,7 @@ async fn a_lease_has_one_holder(one: &Handle, two: &Handle) {
     for (number, mut lease) in leases.drain(..).enumerate() {
         tasks.spawn(async move { lease.hold().await.map(|held| (number, held, lease)) });
     }
-    let mut outcomes: Vec<_> =
-        tasks.join_all().await.into_iter().map(|outcome| outcome.expect("hold works")).collect();
+    let mut outcomes: Vec<_> = tasks.join_all().await.into_iter().map(|outcome| outcome.expect("hold works")).collect();
     let holders: Vec<_> = outcomes.iter().filter(|(_, held, _)| *held).map(|(number, ..)| *number).collect();
     assert_eq!(holders.len(), 1, "held by {holders:?}");
     for (number, held, lease) in &mut outcomes {

@@ -38,15 +38,7 @@ pub struct Lease {
 impl Lease {
     /// `holder` must be unique: two processes of the same name would both think that they hold it.
     pub fn new(state: Arc<dyn State>, what: &str, holder: impl Into<String>, ttl: Duration) -> Self {
-        Self {
-            state,
-            key: format!("lease/{what}"),
-            holder: holder.into(),
-            ttl,
-            seen: None,
-            held_until: None,
-            beat: 0,
-        }
+        Self { state, key: format!("lease/{what}"), holder: holder.into(), ttl, seen: None, held_until: None, beat: 0 }
     }
 
     /// Takes or renews the lease; call it well within the time to live. `true`: ours until [`Lease::is_held`] says no.

@@ -81,7 +81,11 @@ pub enum StateError {
     #[error("the disk under {} is full: make room and try again", path.display())]
     Full { path: PathBuf },
     #[error("`{key}` cannot be read as what it should be")]
-    Damaged { key: String, #[source] source: serde_json::Error },
+    Damaged {
+        key: String,
+        #[source]
+        source: serde_json::Error,
+    },
     /// The store cannot be reached or does not work; nothing is known about the write.
     #[error("the state store failed: {0}")]
     Unavailable(String),

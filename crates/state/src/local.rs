@@ -152,7 +152,8 @@ impl State for LocalState {
             let mut query = connection.prepare_cached(
                 "SELECT key, version FROM document WHERE key >= ?1 AND substr(key, 1, length(?1)) = ?1 ORDER BY key",
             )?;
-            let rows = query.query_map([prefix], |row| Ok(Entry { key: row.get(0)?, version: version(row.get(1)?) }))?;
+            let rows =
+                query.query_map([prefix], |row| Ok(Entry { key: row.get(0)?, version: version(row.get(1)?) }))?;
             Ok(Ok(rows.collect::<Result<_, _>>()?))
         })
         .await

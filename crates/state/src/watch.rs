@@ -26,10 +26,7 @@ impl Watch {
     /// Returns after the next change since the last return. Safe to drop and call again.
     pub async fn changed(&mut self) -> Result<(), StateError> {
         loop {
-            self.revision
-                .changed()
-                .await
-                .map_err(|_| StateError::Unavailable("the store was closed".to_owned()))?;
+            self.revision.changed().await.map_err(|_| StateError::Unavailable("the store was closed".to_owned()))?;
             let now = match self.state.list(&self.prefix).await {
                 Ok(now) => now,
                 Err(error) => {

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 /// In this order: the first to match a piece of text decides.
-const RULES: [(&str, &str); 12] = [
+const RULES: [(&str, &str); 13] = [
     (r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", "[UUID]"),
     (r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?Z?", "[TIME]"),
     (r"\b[0-9a-f]{64}\b", "[SHA256]"),
@@ -13,6 +13,8 @@ const RULES: [(&str, &str); 12] = [
     (r"\b(localhost|127\.0\.0\.1|\[::1\]):\d+", "$1:[PORT]"),
     (r"\(\d+\.\d s\)", "([SECONDS] s)"),
     (r#""seconds": [0-9.e-]+"#, r#""seconds": [SECONDS]"#),
+    // In a table, where what follows depends on how long it is.
+    (r"\b\d+[smhd] ago {2,}", "[AGO]   "),
     (r"\b\d+[smhd] ago", "[AGO]"),
     (r"\(process \d+\)", "(process [PID])"),
     (r#""pid": \d+"#, r#""pid": [PID]"#),

@@ -10,8 +10,8 @@ use provision::{
 
 use super::ec2_tags;
 use crate::{
-    call::{Call, Fields, Found, Result, id, invalid, missing},
-    classify::ec2,
+    call::{Call, Fields, Found, Result, id, missing},
+    classify::{self, ec2, gone},
     tags,
 };
 
@@ -63,15 +63,16 @@ pub(crate) async fn update(
 ) -> Result<()> {
     let id = &current.ids.id;
     if Fields::of(Kind::VpcEndpoint, changes, &["route_tables"])?.has("route_tables") {
-        let now: BTreeSet<String> = match &current.actual {
-            Some(Resource::VpcEndpoint(now)) => now.route_tables.clone(),
-            _ => BTreeSet::new(),
-        };
+        let reply = call.clients.ec2.describe_vpc_endpoints().vpc_endpoint_ids(id).send().await.map_err(ec2)?;
+        let now = reply.vpc_endpoints.unwrap_or_default().into_iter().filter_map(|endpoint| endpoint.route_table_ids);
+        let now: BTreeSet<String> = now.flatten().collect();
         let add = endpoint.route_tables.difference(&now).cloned().collect();
         let remove = now.difference(&endpoint.route_tables).cloned().collect();
-        let request = call.clients.ec2.modify_vpc_endpoint().vpc_endpoint_id(id);
-        let request = request.set_add_route_table_ids(some(add)).set_remove_route_table_ids(some(remove));
-        request.send().await.map_err(ec2)?;
+        if now != endpoint.route_tables {
+            let request = call.clients.ec2.modify_vpc_endpoint().vpc_endpoint_id(id);
+            let request = request.set_add_route_table_ids(some(add)).set_remove_route_table_ids(some(remove));
+            request.send().await.map_err(ec2)?;
+        }
     }
     ec2_tags::update(call, id, wanted, changes).await
 }
@@ -83,10 +84,13 @@ fn some(list: Vec<String>) -> Option<Vec<String>> {
 pub(crate) async fn delete(call: Call<'_>, what: &Observed) -> Result<()> {
     let request = call.clients.ec2.delete_vpc_endpoints().vpc_endpoint_ids(&what.ids.id);
     let failures = request.send().await.map_err(ec2)?.unsuccessful.unwrap_or_default();
-    let errors = failures.into_iter().filter_map(|failure| failure.error);
     // The reply is a success, whatever it says.
-    let first = errors.into_iter().find(|error| !error.code().is_some_and(|code| code.ends_with("NotFound")));
-    first.map_or(Ok(()), |error| {
-        Err(invalid(format!("{}: {}", error.code().unwrap_or_default(), error.message().unwrap_or_default())))
-    })
+    match failures.into_iter().find_map(|failure| failure.error) {
+        None => Ok(()),
+        Some(error) => gone(Err(classify::ec2_item(
+            error.code().unwrap_or_default(),
+            error.message().unwrap_or_default(),
+            "ec2:DeleteVpcEndpoints",
+        ))),
+    }
 }

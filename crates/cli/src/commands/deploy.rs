@@ -120,11 +120,7 @@ fn announce(name: &str, action: DeployAction) -> String {
 }
 
 /// Waits until each API is live or has failed, telling of every step.
-async fn wait(
-    client: &Client,
-    reply: &DeployReply,
-    limit: Duration,
-) -> Result<BTreeMap<String, ApiSummary>, Failure> {
+async fn wait(client: &Client, reply: &DeployReply, limit: Duration) -> Result<BTreeMap<String, ApiSummary>, Failure> {
     let begin = Instant::now();
     let mut done = BTreeMap::new();
     let mut told = BTreeMap::new();

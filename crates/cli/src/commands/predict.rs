@@ -26,8 +26,8 @@ pub async fn predict(arguments: args::Predict) -> Result<(), Failure> {
     let (environment, client) = connect(arguments.target.env.as_deref())?;
     let endpoint = client.api(&arguments.api).await?.summary.endpoint;
     let key = client.api_key().await?.api_key;
-    let tls = transport::client_config(&environment.ca_certificate)
-        .map_err(|error| Failure::internal(error.to_string()))?;
+    let tls =
+        transport::client_config(&environment.ca_certificate).map_err(|error| Failure::internal(error.to_string()))?;
     let http = reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
         .no_proxy()

@@ -31,7 +31,8 @@ fn section(command: &Command, page: &mut String) {
     let mut command = command.clone();
     let usage = command.render_usage().to_string().replace("Usage: ", "");
     let about = command.get_about().map(ToString::to_string).unwrap_or_default();
-    let _ = writeln!(page, "\n## `{}`\n\n{about}\n\n```text\n{}\n```", command.get_bin_name().unwrap_or("?"), usage.trim());
+    let _ =
+        writeln!(page, "\n## `{}`\n\n{about}\n\n```text\n{}\n```", command.get_bin_name().unwrap_or("?"), usage.trim());
     let shown = |arg: &&Arg| !arg.is_hide_set() && !matches!(arg.get_id().as_str(), "help" | "version");
     let arguments: Vec<_> = command.get_arguments().filter(shown).collect();
     if arguments.is_empty() {
@@ -41,7 +42,8 @@ fn section(command: &Command, page: &mut String) {
     for argument in arguments {
         let defaults: Vec<_> = argument.get_default_values().iter().map(|value| value.to_string_lossy()).collect();
         let takes_value = argument.get_action().takes_values();
-        let default = if takes_value && !defaults.is_empty() { format!("`{}`", defaults.join(" ")) } else { String::new() };
+        let default =
+            if takes_value && !defaults.is_empty() { format!("`{}`", defaults.join(" ")) } else { String::new() };
         let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
         let _ = writeln!(page, "| `{argument}` | {help} | {default} |");
     }

@@ -11,9 +11,7 @@ use std::{
 
 use api::{
     Client,
-    cluster::{
-        AUTHORITY_KEY, ApiKeyRecord, CLUSTER_KEY, ClusterRecord, DEFAULT_API_KEY_ID, DEFAULT_API_KEY_KEY,
-    },
+    cluster::{AUTHORITY_KEY, ApiKeyRecord, CLUSTER_KEY, ClusterRecord, DEFAULT_API_KEY_ID, DEFAULT_API_KEY_KEY},
     replica::Phase,
     routes::{KEYS_KEY, KeyHash, Keys},
 };
@@ -164,7 +162,9 @@ async fn wait_ready(layout: &Layout, settings: &Settings) -> Result<(), Failure>
         loop {
             match role.status(layout) {
                 Some(status) if status.phase == Phase::Ready && role.is_running(layout) => break,
-                Some(status) if status.phase == Phase::Failed => return Err(not_started(layout, role, &status.message)),
+                Some(status) if status.phase == Phase::Failed => {
+                    return Err(not_started(layout, role, &status.message));
+                }
                 _ if Instant::now() > deadline => return Err(not_started(layout, role, "it does not get ready")),
                 _ => tokio::time::sleep(POLL).await,
             }

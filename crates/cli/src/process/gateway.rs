@@ -2,27 +2,19 @@
 
 use std::{path::Path, sync::Arc};
 
-use api::replica::Phase;
 use ::gateway::{Gateway, Options};
+use api::replica::Phase;
 use state::LocalState;
-use transport::{Address, Limits, Listener, Server};
+use transport::{Limits, Server};
 
-use super::{begin, server_tls, settings, stop_requested};
+use super::{as_role, listen, server_tls, settings, stop_requested};
 use crate::{
     local::{Claim, Layout, Role},
-    report::{Exit, Failure},
+    report::Failure,
 };
 
 pub async fn gateway(directory: &Path) -> Result<(), Failure> {
-    begin();
-    let layout = Layout::new(directory);
-    let claim = Claim::take(&layout, Role::Gateway).await?;
-    let outcome = Box::pin(serve(&layout, &claim)).await;
-    if let Err(failure) = &outcome {
-        tracing::error!("{}", failure.message);
-        claim.say(Phase::Failed, &failure.message)?;
-    }
-    outcome
+    as_role(directory, Role::Gateway, serve).await
 }
 
 async fn serve(layout: &Layout, claim: &Claim) -> Result<(), Failure> {
@@ -30,10 +22,7 @@ async fn serve(layout: &Layout, claim: &Claim) -> Result<(), Failure> {
     let stop = stop_requested()?;
     let state = Arc::new(LocalState::open(&layout.state()).await?);
     let tls = server_tls(&*state, &settings.host_names).await?;
-    let address = Address::Tcp(settings.gateway.to_string());
-    let listener = Listener::bind(&address).await.map_err(|error| {
-        Failure::new(Exit::Conflict, "cluster.port_unavailable", format!("cannot listen at {address}: {error}"))
-    })?;
+    let listener = listen(settings.gateway).await?;
     let gateway = Gateway::start(Options::new(state, layout.gateway_cache())).await;
     claim.say(Phase::Ready, &format!("serving at {}", settings.api_endpoint()))?;
     tracing::info!(address = %settings.gateway, "serving");

@@ -9,12 +9,12 @@ use ::operator::{
 use api::replica::Phase;
 use identity::sha256_hex;
 use state::{LocalState, State};
-use transport::{Address, Limits, Listener, Server};
+use transport::{Limits, Server};
 
-use super::{begin, read_text, server_tls, settings, stop_requested};
+use super::{as_role, listen, read_text, server_tls, settings, stop_requested};
 use crate::{
     local::{Claim, Layout, Role},
-    report::{Exit, Failure},
+    report::Failure,
 };
 
 /// How long a replica may take for its last requests.
@@ -23,15 +23,7 @@ const DRAIN: Duration = Duration::from_secs(30);
 const HANG_UP: Duration = Duration::from_secs(1);
 
 pub async fn operator(directory: &Path) -> Result<(), Failure> {
-    begin();
-    let layout = Layout::new(directory);
-    let claim = Claim::take(&layout, Role::Operator).await?;
-    let outcome = Box::pin(serve(&layout, &claim)).await;
-    if let Err(failure) = &outcome {
-        tracing::error!("{}", failure.message);
-        claim.say(Phase::Failed, &failure.message)?;
-    }
-    outcome
+    as_role(directory, Role::Operator, serve).await
 }
 
 async fn serve(layout: &Layout, claim: &Claim) -> Result<(), Failure> {
@@ -39,10 +31,7 @@ async fn serve(layout: &Layout, claim: &Claim) -> Result<(), Failure> {
     let stop = stop_requested()?;
     let state: Arc<dyn State> = Arc::new(LocalState::open(&layout.state()).await?);
     let tls = server_tls(&*state, &settings.host_names).await?;
-    let address = Address::Tcp(settings.operator.to_string());
-    let listener = Listener::bind(&address).await.map_err(|error| {
-        Failure::new(Exit::Conflict, "cluster.port_unavailable", format!("cannot listen at {address}: {error}"))
-    })?;
+    let listener = listen(settings.operator).await?;
     let options = Options {
         data: layout.directory.clone(),
         cache: settings.cache.clone(),

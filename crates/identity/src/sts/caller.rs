@@ -34,7 +34,9 @@ pub enum CallerKind {
         /// Chosen by whoever assumed the role: never a reason to let somebody do something.
         session: String,
     },
-    FederatedUser { name: String },
+    FederatedUser {
+        name: String,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -35,8 +35,7 @@ impl OperatorRequest<'_> {
     /// together into the same bytes.
     pub(super) fn digest(&self) -> String {
         let mut hash = Sha256::new_with_prefix("cortex-request-v1\n");
-        let parts =
-            [Some(self.method), Some(self.path), self.query, self.content_type, Some(self.content_sha256)];
+        let parts = [Some(self.method), Some(self.path), self.query, self.content_type, Some(self.content_sha256)];
         for part in parts {
             match part {
                 Some(text) => hash.update(format!("{}:{text}\n", text.len())),
@@ -189,9 +188,20 @@ mod tests {
         let at = parse_date("20260131T235959Z").expect("it is one");
         assert_eq!(format_date(at), "20260131T235959Z");
         for wrong in [
-            "", "20260131T235959", "20260131T235959z", "2026-01-31T23:59:59Z", "20260132T000000Z", "20261301T000000Z",
-            "20260131T240000Z", "20260131T236000Z", "20260131T235960Z", "+0260131T235959Z", "20260131 235959Z",
-            "20260131T235959Z ", "２0260131T2359Z", "00000000T000000Z",
+            "",
+            "20260131T235959",
+            "20260131T235959z",
+            "2026-01-31T23:59:59Z",
+            "20260132T000000Z",
+            "20261301T000000Z",
+            "20260131T240000Z",
+            "20260131T236000Z",
+            "20260131T235960Z",
+            "+0260131T235959Z",
+            "20260131 235959Z",
+            "20260131T235959Z ",
+            "２0260131T2359Z",
+            "00000000T000000Z",
         ] {
             assert_eq!(parse_date(wrong), None, "{wrong:?}");
         }

@@ -70,8 +70,7 @@ pub enum TokenError {
 impl Token {
     /// Parses the value of an `Authorization` header.
     pub fn parse(header: &str) -> Result<Self, TokenError> {
-        let encoded =
-            header.strip_prefix(SCHEME).and_then(|rest| rest.strip_prefix(' ')).ok_or(TokenError::Scheme)?;
+        let encoded = header.strip_prefix(SCHEME).and_then(|rest| rest.strip_prefix(' ')).ok_or(TokenError::Scheme)?;
         if header.len() > MAX_HEADER {
             return Err(TokenError::TooLong);
         }

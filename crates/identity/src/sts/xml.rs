@@ -12,8 +12,11 @@ const MAX_DEPTH: usize = 6;
 const MAX_ELEMENTS: usize = 32;
 
 /// The declarations that STS and its stand-ins write.
-const DECLARATIONS: [&str; 3] =
-    [r#"<?xml version="1.0"?>"#, r#"<?xml version="1.0" encoding="UTF-8"?>"#, r#"<?xml version="1.0" encoding="utf-8"?>"#];
+const DECLARATIONS: [&str; 3] = [
+    r#"<?xml version="1.0"?>"#,
+    r#"<?xml version="1.0" encoding="UTF-8"?>"#,
+    r#"<?xml version="1.0" encoding="utf-8"?>"#,
+];
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Element<'a> {
@@ -33,7 +36,7 @@ impl<'a> Element<'a> {
         children.iter().all(|child| child.children.is_empty()).then(|| children.map(|child| child.text))
     }
 
-    /// Exactly these children, in the order of `names`.
+    /// Exactly these children, in the order of `names`, which are all different.
     pub(super) fn only<const N: usize>(&self, names: [&str; N]) -> Option<[&Element<'a>; N]> {
         if self.children.len() != N {
             return None;
@@ -141,13 +144,16 @@ mod tests {
 
     #[test]
     fn reads_children_and_texts() {
-        let root = parse(b"<?xml version=\"1.0\"?>\n<a xmlns=\"n\">\n <b>1</b><c/> <d><e> 2 </e></d>\n</a>\n").expect("it is");
+        let root =
+            parse(b"<?xml version=\"1.0\"?>\n<a xmlns=\"n\">\n <b>1</b><c/> <d><e> 2 </e></d>\n</a>\n").expect("it is");
         assert_eq!((root.name, root.namespace, root.children.len()), ("a", Some("n"), 3));
         assert_eq!(root.children[0].text, "1");
         assert_eq!(root.children[2].texts(["e"]), Some([" 2 "]));
         assert_eq!(root.all("e").len(), 1);
         assert!(root.texts(["b", "c", "d"]).is_none(), "`d` has children");
-        assert!(root.only(["b", "c"]).is_none() && root.only(["b", "b", "c"]).is_none());
+        assert!(root.only(["b", "c"]).is_none() && root.only(["b", "c", "x"]).is_none());
+        let twice = parse(b"<a><b/><b/></a>").expect("it is well-formed");
+        assert!(twice.only(["b", "c"]).is_none() && twice.only(["b"]).is_none());
     }
 
     #[test]
@@ -155,11 +161,36 @@ mod tests {
         let deep = format!("{}{}", "<a>".repeat(40), "</a>".repeat(40));
         let wide = format!("<a>{}</a>", "<b/>".repeat(40));
         for text in [
-            "", "x", "<a>", "<a></b>", "</a>", "<a></a><b></b>", "x<a></a>", "<a></a>x", "<a>x<b></b></a>",
-            "<a><b></b>x</a>", "<a x=\"1\"></a>", "<a xmlns='n'></a>", "<a><b xmlns=\"n\"></b></a>", "<a:b></a:b>",
-            "<a xmlns=\"n\" xmlns=\"m\"></a>", "<!DOCTYPE a><a></a>", "<a><!-- --></a>", "<a><![CDATA[x]]></a>",
-            "<?pi?><a></a>", "<a><?pi?></a>", "<a>\u{0}</a>", "\u{feff}<a></a>", "<1></1>", "< a></a>", "<a></a >",
-            "<a xmlns=\"<\"></a>", "<?xml version=\"1.1\"?><a></a>", " <?xml version=\"1.0\"?><a></a>", &deep, &wide,
+            "",
+            "x",
+            "<a>",
+            "<a></b>",
+            "</a>",
+            "<a></a><b></b>",
+            "x<a></a>",
+            "<a></a>x",
+            "<a>x<b></b></a>",
+            "<a><b></b>x</a>",
+            "<a x=\"1\"></a>",
+            "<a xmlns='n'></a>",
+            "<a><b xmlns=\"n\"></b></a>",
+            "<a:b></a:b>",
+            "<a xmlns=\"n\" xmlns=\"m\"></a>",
+            "<!DOCTYPE a><a></a>",
+            "<a><!-- --></a>",
+            "<a><![CDATA[x]]></a>",
+            "<?pi?><a></a>",
+            "<a><?pi?></a>",
+            "<a>\u{0}</a>",
+            "\u{feff}<a></a>",
+            "<1></1>",
+            "< a></a>",
+            "<a></a >",
+            "<a xmlns=\"<\"></a>",
+            "<?xml version=\"1.1\"?><a></a>",
+            " <?xml version=\"1.0\"?><a></a>",
+            &deep,
+            &wide,
         ] {
             assert_eq!(parse(text.as_bytes()), None, "{text:?}");
         }

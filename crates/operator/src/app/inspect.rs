@@ -50,8 +50,7 @@ impl App {
     }
 
     pub async fn api(&self, name: &str) -> Result<ApiDetail, AppError> {
-        let deployment =
-            self.store.deployment(name).await?.ok_or_else(|| AppError::NoSuchApi(name.to_owned()))?;
+        let deployment = self.store.deployment(name).await?.ok_or_else(|| AppError::NoSuchApi(name.to_owned()))?;
         let running = self.running().await?;
         let version = deployment.replica_version();
         let detail = |replica: &Replica| ReplicaDetail {

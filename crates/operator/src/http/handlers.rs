@@ -48,8 +48,8 @@ pub(super) async fn deploy(
     Extension(caller): Extension<Principal>,
     body: Bytes,
 ) -> Result<Json<DeployReply>, Refusal> {
-    let request: DeployRequest =
-        serde_json::from_slice(&body).map_err(|error| Refusal::bad_request(format!("not a deploy request: {error}")))?;
+    let request: DeployRequest = serde_json::from_slice(&body)
+        .map_err(|error| Refusal::bad_request(format!("not a deploy request: {error}")))?;
     Ok(Json(context.app.deploy(&request, &caller).await?))
 }
 

@@ -26,8 +26,9 @@ pub(super) fn rule(kind: Kind, key: &Key, change: &Change) -> Rule {
     match (kind, change.top()) {
         (_, "tags") => Rule::InPlace,
 
-        (Kind::Vpc, "cidr") | (Kind::Subnet, "cidr") => refuse("vpc_cidr"),
-        (Kind::Subnet, "availability_zone") => refuse("availability_zones"),
+        (Kind::Vpc, "cidr") => refuse("vpc_cidr"),
+        // Zones have slots of the VPC in their order; if the VPC itself stays, it is they who moved.
+        (Kind::Subnet, "availability_zone" | "cidr") => refuse("availability_zones"),
         (Kind::LoadBalancer, "scheme") => match key.rest() {
             "operator" => refuse("operator_load_balancer_scheme"),
             _ => refuse("api_load_balancer_scheme"),

@@ -125,14 +125,14 @@ impl fmt::Display for Report {
         if let Some(error) = &self.stopped {
             writeln!(f, "stopped: {error}")?;
         }
-        for step in self.remaining() {
-            match &step.outcome {
+        for StepReport { key, act, outcome, .. } in self.remaining() {
+            match outcome {
                 Outcome::Done => Ok(()),
-                Outcome::Failed { error } => writeln!(f, "failed: {}: {error}", step.key),
-                Outcome::Interrupted { error: Some(error) } => writeln!(f, "interrupted: {}: {error}", step.key),
-                Outcome::Interrupted { error: None } => writeln!(f, "interrupted: {}", step.key),
-                Outcome::Skipped { because } => writeln!(f, "not done: {} (needs {because})", step.key),
-                Outcome::NotStarted => writeln!(f, "not done: {}", step.key),
+                Outcome::Failed { error } => writeln!(f, "failed: {act} {key}: {error}"),
+                Outcome::Interrupted { error: Some(error) } => writeln!(f, "interrupted: {act} {key}: {error}"),
+                Outcome::Interrupted { error: None } => writeln!(f, "interrupted: {act} {key}"),
+                Outcome::Skipped { because } => writeln!(f, "not done: {act} {key} (needs {because})"),
+                Outcome::NotStarted => writeln!(f, "not done: {act} {key}"),
             }?;
         }
         for (key, why) in &self.not_ready {

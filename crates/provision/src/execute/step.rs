@@ -42,10 +42,10 @@ pub(super) async fn take(
     context.event(Event::Started { key: key.clone(), kind, act, expected: expected(kind).exists });
     let attempt = Attempt { context, entry };
     let result = match (act, wanted) {
+        (Act::Delete, _) => attempt.delete().await.map(|()| None),
         (_, Err(error)) => Err(Trouble::Failed(error)),
         (Act::Create, Ok(Some(wanted))) => attempt.create(&wanted).await.map(Some),
         (Act::Update, Ok(Some(wanted))) => attempt.update(&wanted).await.map(|()| None),
-        (Act::Delete, _) => attempt.delete().await.map(|()| None),
         (_, Ok(None)) => unreachable!("what is created or changed is wanted"),
     };
     match &result {

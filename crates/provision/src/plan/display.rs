@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{Choice, DeleteReason, Entry, Order, Plan};
-use crate::resource::{Desired, Link, Peer, Ports, Resource, RouteTable, Rule, SecurityGroup, Via};
+use crate::resource::{Desired, Link, Resource, RouteTable, SecurityGroup};
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -67,7 +67,7 @@ fn summary(resource: &Desired) -> String {
     match resource {
         Resource::Vpc(r) => r.cidr.to_string(),
         Resource::Subnet(r) => format!("{} in {}", r.cidr, r.availability_zone),
-        Resource::NatGateway(r) => format!("in {}", to(&r.subnet)),
+        Resource::NatGateway(r) => format!("in {}", r.subnet),
         Resource::RouteTable(r) => route_table(r),
         Resource::VpcEndpoint(r) => r.service.clone(),
         Resource::SecurityGroup(r) => security_group(r),
@@ -75,7 +75,7 @@ fn summary(resource: &Desired) -> String {
         Resource::TargetGroup(r) => format!("port {}", r.port),
         Resource::Listener(r) => {
             let how = if r.tls.is_some() { "TLS" } else { "TCP" };
-            format!("{how} {} of {} to {}", r.port, to(&r.load_balancer), to(&r.target_group))
+            format!("{how} {} of {} to {}", r.port, r.load_balancer, r.target_group)
         }
         Resource::Bucket(r) => r.name.clone(),
         Resource::Object(r) => r.source.clone(),
@@ -91,7 +91,7 @@ fn summary(resource: &Desired) -> String {
             format!("{} to {} instances{spot}, in {}", r.min, r.max, list(&r.subnets))
         }
         Resource::EcsCluster(r) => r.name.clone(),
-        Resource::CapacityProvider(r) => format!("of {}", to(&r.auto_scaling_group)),
+        Resource::CapacityProvider(r) => format!("of {}", r.auto_scaling_group),
         Resource::ClusterCapacity(r) => list(&r.providers),
         Resource::InternetGateway(_) | Resource::ElasticIp(_) => String::new(),
     }
@@ -105,48 +105,16 @@ fn scheme(scheme: spec::cluster::Scheme) -> &'static str {
 }
 
 fn route_table(table: &RouteTable<Link>) -> String {
-    let mut text = format!("for {}", list(&table.subnets));
-    for route in &table.routes {
-        let via = match &route.via {
-            Via::InternetGateway(link) | Via::NatGateway(link) => to(link),
-            Via::Other(other) => other,
-        };
-        text.push_str(&format!("\n{} via {via}", route.destination));
-    }
-    text
+    let routes: String = table.routes.iter().map(|route| format!("\n{route}")).collect();
+    format!("for {}{routes}", list(&table.subnets))
 }
 
 fn security_group(group: &SecurityGroup<Link>) -> String {
-    let mut text = group.description.clone();
-    let ingress = group.ingress.iter().map(|rule| ("from", rule));
-    for (direction, rule) in ingress.chain(group.egress.iter().map(|rule| ("to", rule))) {
-        text.push_str(&format!("\n{direction} {}", describe(rule)));
-    }
-    text
-}
-
-fn describe(rule: &Rule<Link>) -> String {
-    let peer = match &rule.peer {
-        Peer::Cidr(cidr) => cidr.to_string(),
-        Peer::SecurityGroup(link) => to(link).to_owned(),
-        Peer::Other(other) => other.clone(),
-    };
-    let ports = match rule.ports {
-        Ports::Tcp(first, last) if first == last => format!("TCP {first}"),
-        Ports::Tcp(first, last) => format!("TCP {first}-{last}"),
-        Ports::Udp(first, last) => format!("UDP {first}-{last}"),
-        Ports::All => "everything".to_owned(),
-    };
-    format!("{peer}: {ports} ({})", rule.description)
+    let ingress = group.ingress.iter().map(|rule| format!("\nfrom {rule}"));
+    let rules: String = ingress.chain(group.egress.iter().map(|rule| format!("\nto {rule}"))).collect();
+    format!("{}{rules}", group.description)
 }
 
 fn list<'a>(links: impl IntoIterator<Item = &'a Link>) -> String {
-    links.into_iter().map(to).collect::<Vec<_>>().join(", ")
-}
-
-fn to(link: &Link) -> &str {
-    match link {
-        Link::To(to) => to.key.as_str(),
-        Link::Known(id) => id,
-    }
+    links.into_iter().map(Link::to_string).collect::<Vec<_>>().join(", ")
 }

@@ -4,7 +4,10 @@
 //! everything that hangs on them; then creations and changes, each after what it mentions; then whatever goes
 //! for good, which may well be in use until the last change is made.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use super::{Choice, Entry, Order, Plan, blockers};
 use crate::resource::{Key, Kind};
@@ -27,6 +30,16 @@ pub enum Act {
     Create,
     Update,
     Delete,
+}
+
+impl fmt::Display for Act {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Create => "create",
+            Self::Update => "change",
+            Self::Delete => "delete",
+        })
+    }
 }
 
 impl Plan {

@@ -99,3 +99,12 @@ impl Link {
         }
     }
 }
+
+impl fmt::Display for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::To(to) => to.key.fmt(f),
+            Self::Known(id) => f.write_str(id),
+        }
+    }
+}

@@ -1,6 +1,6 @@
 //! The network: what EC2 calls VPC and everything in it.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fmt};
 
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
@@ -180,5 +180,33 @@ impl<L> Rule<L> {
             Peer::Other(what) => Peer::Other(what),
         };
         Ok(Rule { ports: self.ports, peer, description: self.description })
+    }
+}
+
+impl<L: fmt::Display> fmt::Display for Rule<L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.peer {
+            Peer::Cidr(cidr) => cidr.fmt(f),
+            Peer::SecurityGroup(link) => link.fmt(f),
+            Peer::Other(other) => f.write_str(other),
+        }?;
+        match self.ports {
+            Ports::Tcp(first, last) if first == last => write!(f, ": TCP {first}"),
+            Ports::Tcp(first, last) => write!(f, ": TCP {first}-{last}"),
+            Ports::Udp(first, last) if first == last => write!(f, ": UDP {first}"),
+            Ports::Udp(first, last) => write!(f, ": UDP {first}-{last}"),
+            Ports::All => write!(f, ": everything"),
+        }?;
+        write!(f, " ({})", self.description)
+    }
+}
+
+impl<L: fmt::Display> fmt::Display for Route<L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} via ", self.destination)?;
+        match &self.via {
+            Via::InternetGateway(link) | Via::NatGateway(link) => link.fmt(f),
+            Via::Other(other) => f.write_str(other),
+        }
     }
 }

@@ -30,7 +30,7 @@ impl World {
         }
         let ids = self.name(&wanted.resource);
         let group = matches!(actual, Resource::AutoScalingGroup(_));
-        self.take_over(&actual);
+        self.take_over(&actual, None);
         let thing = self.insert(wanted.key.clone(), actual.kind(), ids.clone(), Some(actual), now);
         thing.tags = wanted.tags.clone();
         if group {
@@ -51,7 +51,7 @@ impl World {
             return fail(ErrorKind::AlreadyExists, "Resource.AlreadyAssociated");
         }
         let until = now + self.some_lag();
-        self.take_over(&wanted.resource);
+        self.take_over(&wanted.resource, Some(number));
         let Some(thing) = self.things.get_mut(&number) else { return Ok(()) };
         if let Some(actual) = &thing.actual {
             thing.stale = Some((actual.clone(), thing.tags.clone(), until));
@@ -161,9 +161,9 @@ impl World {
     }
 
     /// A subnet has one route table: the last that asked for it.
-    fn take_over(&mut self, resource: &Concrete) {
+    fn take_over(&mut self, resource: &Concrete, own: Option<u64>) {
         let Resource::RouteTable(table) = resource else { return };
-        for thing in self.things.values_mut() {
+        for (_, thing) in self.things.iter_mut().filter(|(number, _)| Some(**number) != own) {
             if let Some(Resource::RouteTable(other)) = &mut thing.actual
                 && !other.subnets.is_disjoint(&table.subnets)
             {
@@ -217,6 +217,7 @@ impl World {
     /// A group has as many instances as it should have, where it should have them.
     fn populate(&mut self, group: &str, now: Instant) {
         let Some(thing) = self.named(group, Kind::AutoScalingGroup) else { return };
+        let ready = thing.ready.max(now + Duration::from_secs(30));
         let (Some(Resource::AutoScalingGroup(actual)), key) = (thing.actual.clone(), thing.key.clone()) else { return };
         let mut count = 0;
         for instance in self.things.values_mut().filter(|t| t.stays() && t.group.as_deref() == Some(group)) {
@@ -237,7 +238,7 @@ impl World {
             let instance = self.insert(Key::new(Kind::Instance, &[key.rest()]), Kind::Instance, ids, None, now);
             instance.group = Some(group.to_owned());
             instance.uses = groups.iter().cloned().chain(subnet).chain(vpc).collect();
-            instance.ready = now + Duration::from_secs(30);
+            instance.ready = ready;
         }
     }
 }

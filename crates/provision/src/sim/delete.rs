@@ -109,8 +109,8 @@ fn holds(thing: &Thing, target: &Thing) -> bool {
             thing.kind,
             Subnet | RouteTable | SecurityGroup | VpcEndpoint | InternetGateway | LoadBalancer | Instance
         ),
-        Kind::Subnet => matches!(thing.kind, NatGateway | LoadBalancer | Instance),
-        Kind::SecurityGroup => matches!(thing.kind, LoadBalancer | Instance | SecurityGroup),
+        Subnet => matches!(thing.kind, NatGateway | LoadBalancer | Instance),
+        SecurityGroup => matches!(thing.kind, LoadBalancer | Instance | SecurityGroup),
         ElasticIp => thing.kind == NatGateway,
         TargetGroup => thing.kind == Listener,
         Role => thing.kind == InstanceProfile,

@@ -105,7 +105,9 @@ impl World {
     ) -> &mut Thing {
         let number = self.number();
         let seen = now + self.some_lag();
-        let ready = now + timing(self.seed, kind, &key).ready;
+        // The effect is in the middle of the call; whoever waits counts from its end.
+        let takes = timing(self.seed, kind, &key);
+        let ready = now + takes.exists / 2 + takes.ready;
         let thing = Thing {
             kind,
             key,

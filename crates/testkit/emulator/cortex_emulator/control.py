@@ -14,7 +14,7 @@ from moto.core import DEFAULT_ACCOUNT_ID
 from moto.core.base_backend import BackendDict
 from moto.core.model_instances import reset_model_data
 
-from . import agents, identities, inventory, limits, principals, search
+from . import agents, identities, inventory, limits, principals, scheduler, search
 from .calls import CALLS
 from .clock import CLOCK
 from .errors import AwsError
@@ -53,6 +53,7 @@ def answer(environ: dict[str, Any], body: bytes) -> tuple[int, dict[str, str], b
         parameters = json.loads(body) if body else {}
         function = _FUNCTIONS[name]
         CLOCK.settle()
+        scheduler.tick()
         return 200, headers, json.dumps(function(**parameters), default=str).encode()
     except AwsError as error:
         status, result = 400, {"code": error.code, "message": error.message}

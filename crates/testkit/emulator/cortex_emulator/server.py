@@ -18,7 +18,7 @@ from werkzeug.serving import BaseWSGIServer, make_server
 from werkzeug.test import run_wsgi_app
 from werkzeug.wsgi import get_input_stream
 
-from . import control
+from . import control, scheduler
 from .calls import CALLS
 from .clock import CLOCK
 from .errors import AwsError, render
@@ -61,6 +61,7 @@ class Application:
     def _answer(self, request: AwsRequest) -> Reply:
         started = time.perf_counter()
         CLOCK.settle()
+        scheduler.tick()
         try:
             status, headers, content = self._refusal(request) or self._ask_moto(request)
         finally:

@@ -35,8 +35,12 @@ pub async fn info(arguments: args::ClusterNamed) -> Result<(), Failure> {
     let cluster = find(&Home::find()?, &arguments.which)?;
     let layout = Layout::new(&cluster.directory);
     let settings = Settings::load(&layout)?.ok_or_else(|| {
-        Failure::new(Exit::NotFound, "cluster.incomplete", format!("the cluster `{}` was never made whole", cluster.name))
-            .hint("`cortex cluster up` finishes it, `cortex cluster down` removes it")
+        Failure::new(
+            Exit::NotFound,
+            "cluster.incomplete",
+            format!("the cluster `{}` was never made whole", cluster.name),
+        )
+        .hint("`cortex cluster up` finishes it, `cortex cluster down` removes it")
     })?;
     let process = |role: Role| {
         let status = role.status(&layout);

@@ -73,11 +73,7 @@ pub async fn up(arguments: args::ClusterUp) -> Result<(), Failure> {
 }
 
 /// Where the cluster lives. It cannot move while it exists.
-fn directory(
-    home: &Home,
-    name: &str,
-    wanted: Option<&std::path::Path>,
-) -> Result<std::path::PathBuf, Failure> {
+fn directory(home: &Home, name: &str, wanted: Option<&std::path::Path>) -> Result<std::path::PathBuf, Failure> {
     let wanted = wanted.map_or_else(|| home.clusters().join(name), std::path::Path::to_owned);
     match local::find(home, Some(name)) {
         Ok(registered) if registered.directory != wanted => Err(Failure::new(

@@ -19,7 +19,9 @@ pub async fn configure(arguments: args::EnvConfigure) -> Result<(), Failure> {
     }
     let home = Home::find()?;
     let environment = match &arguments {
-        args::EnvConfigure { operator_endpoint: Some(endpoint), ca_file: Some(ca), token_file: Some(token), .. } => {
+        args::EnvConfigure {
+            operator_endpoint: Some(endpoint), ca_file: Some(ca), token_file: Some(token), ..
+        } => {
             let token = std::path::absolute(token).map_err(|error| io_failure("find", token, &error))?;
             Environment {
                 cluster: endpoint.clone(),
@@ -61,8 +63,12 @@ fn of_this_machine(home: &Home, name: Option<&str>) -> Result<Environment, Failu
     let cluster = local::find(home, name)?;
     let layout = Layout::new(&cluster.directory);
     let settings = Settings::load(&layout)?.ok_or_else(|| {
-        Failure::new(Exit::NotFound, "cluster.incomplete", format!("the cluster `{}` was never made whole", cluster.name))
-            .hint("run `cortex cluster up` again")
+        Failure::new(
+            Exit::NotFound,
+            "cluster.incomplete",
+            format!("the cluster `{}` was never made whole", cluster.name),
+        )
+        .hint("run `cortex cluster up` again")
     })?;
     let ca = layout.ca_file();
     Ok(Environment {

@@ -103,7 +103,8 @@ mod tests {
     #[test]
     fn a_plain_project_is_unpacked() {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let file = archive(directory.path(), &[("a.py", EntryType::Regular, b"1"), ("d/b.py", EntryType::Regular, b"2")]);
+        let file =
+            archive(directory.path(), &[("a.py", EntryType::Regular, b"1"), ("d/b.py", EntryType::Regular, b"2")]);
         let target = directory.path().join("out");
         extract(&file, &target).expect("a plain project");
         assert_eq!(fs::read(target.join("d/b.py")).expect("it is there"), b"2");

@@ -46,11 +46,17 @@ pub(super) struct Entry {
 enum Life {
     Running,
     /// Found at start without a living process; gone for good unless one shows up until then.
-    Missing { until: Instant },
+    Missing {
+        until: Instant,
+    },
     /// Ended; to be started again at that time.
-    Waiting { until: Instant },
+    Waiting {
+        until: Instant,
+    },
     /// Asked to stop; to be killed at that time.
-    Stopping { until: Instant },
+    Stopping {
+        until: Instant,
+    },
 }
 
 impl Entry {

@@ -100,9 +100,7 @@ impl Home {
         let path = self.directory.join("replica.json");
         let staged = self.directory.join("replica.new");
         let bytes = serde_json::to_vec(&self.record).map_err(|error| EngineError::Failed(error.to_string()))?;
-        fs::write(&staged, bytes)
-            .and_then(|()| fs::rename(&staged, &path))
-            .map_err(|error| failed(&path, &error))
+        fs::write(&staged, bytes).and_then(|()| fs::rename(&staged, &path)).map_err(|error| failed(&path, &error))
     }
 
     pub(super) fn address(&self) -> Address {

@@ -1,0 +1,1 @@
+"""Rules that AWS enforces and moto does not."""
