@@ -60,10 +60,11 @@ async fn refuse_everybody_without_the_token() {
     let token = std::fs::read_to_string(cluster.token_file()).expect("the token");
     let credentials = wrong_credentials(&cluster, &token);
     for version in [Version::Http1, Version::Http2] {
-        let http = raw(&cluster.ca, version);
+        let client = raw(&cluster.ca, version);
         for &endpoint in Endpoint::ALL {
             for (what, headers) in &credentials {
-                let answer = call(&cluster, &http, endpoint, headers).await;
+                let answer = call(&cluster, &client, endpoint, headers).await;
+                assert_eq!(answer.version == http::Version::HTTP_2, version == Version::Http2, "{answer:?}");
                 if endpoint.access() == Access::Public {
                     assert_eq!(answer.status, 200, "{endpoint:?} with {what}: {answer:?}");
                 } else {

@@ -1,5 +1,7 @@
 //! A typed client of the operator.
 
+mod sts;
+
 use std::{error::Error as StdError, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
@@ -17,6 +19,8 @@ use crate::{
         ApiDetail, ApiKeyReply, ApiList, DeployReply, DeployRequest, ErrorBody, GatewayHealth, Info, LogLine, LogQuery,
     },
 };
+
+pub use sts::{AwsKeys, StsProof};
 
 /// A request as it goes over the wire: what a proof of identity may be bound to.
 #[derive(Debug, Clone, Copy)]

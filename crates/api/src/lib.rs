@@ -8,5 +8,5 @@ pub mod replica;
 pub mod routes;
 pub mod wire;
 
-pub use client::{Authenticate, Client, ClientError, Outgoing};
+pub use client::{Authenticate, AwsKeys, Client, ClientError, Outgoing, StsProof};
 pub use endpoint::{Access, Endpoint};

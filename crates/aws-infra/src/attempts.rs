@@ -43,6 +43,10 @@ impl Attempts {
         self.lock().begun.insert(place(cluster, key), id.to_owned());
     }
 
+    pub(crate) fn forget(&self, cluster: &ClusterId, key: &Key) {
+        self.lock().begun.remove(&place(cluster, key));
+    }
+
     /// The next one of that key is another one.
     pub(crate) fn finish(&self, cluster: &ClusterId, key: &Key) {
         let mut state = self.lock();

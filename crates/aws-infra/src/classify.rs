@@ -49,6 +49,11 @@ pub(crate) fn s3_item(code: &str, message: &str, action: &str) -> CloudError {
     refused(tables::S3, &Refusal { code, message, status: 400, action: action.to_owned() })
 }
 
+/// The same of ECS.
+pub(crate) fn ecs_item(code: &str, message: &str, action: &str) -> CloudError {
+    refused(tables::ECS, &Refusal { code, message, status: 400, action: action.to_owned() })
+}
+
 /// Of a delete: what is not there needs none.
 pub(crate) fn gone(result: Result<(), CloudError>) -> Result<(), CloudError> {
     result.or_else(|error| if error.kind == ErrorKind::NotFoundYet { Ok(()) } else { Err(error) })

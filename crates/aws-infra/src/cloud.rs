@@ -141,16 +141,15 @@ impl Cloud for AwsCloud {
         if wanted.resource.kind() != current.kind {
             return Err(invalid(format!("{} is a {}", current.key, current.kind)));
         }
-        update(self.call(cluster), current, wanted, changes).await
+        update(self.call(cluster), current, wanted, changes).await?;
+        // Somebody has found it meanwhile, and finished it.
+        self.attempts.forget(cluster, &current.key);
+        Ok(())
     }
 
     async fn delete(&self, cluster: &ClusterId, what: &Observed) -> std::result::Result<(), CloudError> {
-        if what.state == State::Deleting {
-            return Ok(());
-        }
-        delete(self.call(cluster), what).await?;
         // If it was half made, the next one is not that one.
-        self.attempts.finish(cluster, &what.key);
-        Ok(())
+        self.attempts.forget(cluster, &what.key);
+        if what.state == State::Deleting { Ok(()) } else { delete(self.call(cluster), what).await }
     }
 }

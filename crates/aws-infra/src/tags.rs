@@ -68,9 +68,9 @@ pub(crate) fn specification(
     aws_sdk_ec2::types::TagSpecification::builder().resource_type(of).set_tags(Some(ec2(tags))).build()
 }
 
-pub(crate) fn elb(tags: &Tags) -> Result<Vec<aws_sdk_elasticloadbalancingv2::types::Tag>, CloudError> {
-    let make = |(name, value)| aws_sdk_elasticloadbalancingv2::types::Tag::builder().key(name).value(value).build();
-    tags.iter().map(make).map(built).collect()
+pub(crate) fn elb(tags: &Tags) -> Vec<aws_sdk_elasticloadbalancingv2::types::Tag> {
+    use aws_sdk_elasticloadbalancingv2::types::Tag;
+    tags.iter().map(|(name, value)| Tag::builder().key(name).value(value).build()).collect()
 }
 
 pub(crate) fn iam(tags: &Tags) -> Result<Vec<aws_sdk_iam::types::Tag>, CloudError> {

@@ -39,6 +39,9 @@ fn begin() {
         .with_span_list(false)
         .with_timer(UtcTime::rfc_3339())
         .with_env_filter(filter)
+        // It would tell of a line that could not be written, of a full disk say, on the same standard error, and panic
+        // when that fails too: requests would be lost for want of a log line.
+        .log_internal_errors(false)
         .with_writer(std::io::stderr)
         .init();
 }

@@ -2,6 +2,7 @@
 //! route's own access class. A route without a handler does not compile; one without an access class cannot exist.
 
 mod auth;
+mod content;
 mod error;
 mod handlers;
 
@@ -16,11 +17,14 @@ use axum::{
 };
 use http::{HeaderName, HeaderValue};
 
-pub use auth::{AuthError, Authenticator, LocalToken};
+pub use auth::{
+    AuthError, Authenticated, Authenticator, AwsAuthenticator, Budget, Budgets, HttpsSts, InvalidStsEndpoint,
+    LocalToken, StateNonces, StsEndpoint, StsSetupError,
+};
 use error::Refusal;
 
 use crate::app::App;
-use api::{Access, Endpoint};
+use api::Endpoint;
 
 /// Largest JSON body. A deploy request holds specifications only.
 const JSON_BYTES: usize = 4 * 1024 * 1024;
@@ -36,7 +40,7 @@ pub(crate) struct Context {
 pub(crate) fn router(context: Arc<Context>) -> Router {
     let mut router = Router::new();
     for &endpoint in Endpoint::ALL {
-        let guard = middleware::from_fn_with_state((Arc::clone(&context), endpoint.access()), authorize);
+        let guard = middleware::from_fn_with_state((Arc::clone(&context), endpoint), authorize);
         router = router.route(endpoint.path(), handler(endpoint).layer(guard));
     }
     router
@@ -62,17 +66,29 @@ fn handler(endpoint: Endpoint) -> MethodRouter<Arc<Context>> {
     }
 }
 
-/// Lets a request through if its caller may call the route; the handler finds the principal in the extensions.
-async fn authorize(State((context, access)): State<(Arc<Context>, Access)>, request: Request, next: Next) -> Response {
-    let Some(role) = auth::required_role(access) else { return next.run(request).await };
+/// Lets a request through if its caller may call the route and its body is what the caller signed; the handler finds the
+/// principal in the extensions.
+async fn authorize(
+    State((context, endpoint)): State<(Arc<Context>, Endpoint)>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let Some(role) = auth::required_role(endpoint.access()) else { return next.run(request).await };
     let (mut parts, body) = request.into_parts();
-    match context.authenticator.authenticate(&parts).await {
-        Ok(principal) if principal.role >= role => {
-            parts.extensions.insert(principal);
-            next.run(Request::from_parts(parts, body)).await
-        }
-        Ok(principal) => Refusal::forbidden(&principal, role).into_response(),
-        Err(error) => Refusal::from(error).into_response(),
+    let Authenticated { principal, content_sha256 } = match context.authenticator.authenticate(&parts, endpoint).await {
+        Ok(authenticated) => authenticated,
+        Err(error) => return Refusal::unauthenticated(&error, context.authenticator.scheme()).into_response(),
+    };
+    if principal.role < role {
+        tracing::info!(%principal, ?endpoint, "a caller's role is not enough");
+        return Refusal::forbidden(&principal, role).into_response();
+    }
+    tracing::info!(%principal, id = principal.id, ?endpoint, "let in");
+    parts.extensions.insert(principal);
+    let request = Request::from_parts(parts, body);
+    match content_sha256 {
+        Some(sha256) => content::run(request, sha256, endpoint, next).await,
+        None => next.run(request).await,
     }
 }
 

@@ -12,7 +12,10 @@ use tower_service::Service as _;
 use transport::Server;
 
 pub use app::AppError;
-pub use http::{AuthError, Authenticator, LocalToken};
+pub use http::{
+    AuthError, Authenticated, Authenticator, AwsAuthenticator, Budget, Budgets, HttpsSts, InvalidStsEndpoint,
+    LocalToken, StateNonces, StsEndpoint, StsSetupError,
+};
 
 use app::App;
 use engine::Engine;
@@ -50,7 +53,9 @@ impl Operator {
         };
         let router = http::router(Arc::new(Context { app, authenticator: self.authenticator }));
         let serve = server.run(
-            move |request, _peer| {
+            move |mut request, peer| {
+                // Where the authenticator finds it.
+                request.extensions_mut().insert(peer);
                 let mut router = router.clone();
                 async move {
                     match router.call(request).await {

@@ -13,7 +13,7 @@ use std::{
 };
 
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 pub use report::{Destroyed, Remaining, Removed};
@@ -22,13 +22,15 @@ use crate::{
     cloud::{Cloud, CloudError, ClusterId, ErrorKind, Observed, State},
     execute::{Event, Events, Pace, Retry, Settings, observe_kind},
     plan::{Act, blockers, deadline, expected},
-    resource::{Key, Kind},
+    resource::{Key, Kind, Resource},
 };
 
 /// After a deletion was accepted: how long it may take to be seen before it is asked for again.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// Looks in a row that have to find nothing.
 const CONFIRMATIONS: u32 = 2;
+/// Attempts to look at one kind, each time.
+const LOOKS: u32 = 5;
 /// Every so often all kinds are looked at; in between, those of which something is left.
 const FULL_LOOK: u32 = 15;
 
@@ -54,6 +56,7 @@ pub async fn destroy(
         here: &teardown,
         kinds,
         seen: BTreeMap::new(),
+        blocking: BTreeMap::new(),
         unseen: BTreeMap::new(),
         unanswered_since: None,
         tries: BTreeMap::new(),
@@ -73,6 +76,25 @@ struct Teardown<'a> {
     pace: &'a Pace,
 }
 
+impl Teardown<'_> {
+    /// Tries a few times: a kind that is not known holds up whatever waits for it.
+    async fn look_at(&self, kind: Kind) -> Result<Vec<Observed>, CloudError> {
+        let mut retry = Retry::new(self.settings, &Key::new(kind, &[]), kind);
+        let mut left = LOOKS;
+        loop {
+            let error = match observe_kind(self.cloud, self.cluster, self.pace, kind).await {
+                Ok(found) => return Ok(found),
+                Err(error) => error,
+            };
+            left -= 1;
+            match retry.pause(&error).filter(|_| left > 0 && !self.cancel.is_cancelled()) {
+                Some(pause) => sleep(pause).await,
+                None => return Err(error),
+            }
+        }
+    }
+}
+
 type Name = (Kind, String);
 type Deletion<'a> = Pin<Box<dyn Future<Output = (Name, Result<(), CloudError>)> + Send + 'a>>;
 
@@ -80,6 +102,8 @@ struct Progress<'a> {
     here: &'a Teardown<'a>,
     kinds: Vec<Kind>,
     seen: BTreeMap<Name, Observed>,
+    /// Of everything seen, what has to be gone first.
+    blocking: BTreeMap<Name, Vec<Name>>,
     /// Kinds that could not be looked at, this time.
     unseen: BTreeMap<Kind, CloudError>,
     unanswered_since: Option<Instant>,
@@ -129,18 +153,31 @@ impl<'a> Progress<'a> {
         if self.here.cancel.is_cancelled() || self.stopped.is_some() {
             return true;
         }
-        let hopeless = |name: &Name| self.tries.get(name).is_some_and(|t| t.given_up || t.late(name.0));
+        let something = !(self.seen.is_empty() && self.unseen.is_empty());
         let blind = self.unseen.values().all(|error| !worth_another_look(error));
-        running.is_empty()
-            && blind
-            && !(self.seen.is_empty() && self.unseen.is_empty())
-            && self.seen.keys().all(|name| hopeless(name) || self.behind(name, &hopeless))
+        running.is_empty() && something && blind && self.hopeless().len() == self.seen.len()
     }
 
-    /// Whether it waits for something that will never go.
-    fn behind(&self, name: &Name, hopeless: &impl Fn(&Name) -> bool) -> bool {
-        self.blocking(name).iter().any(|other| hopeless(other) || self.behind(other, hopeless))
-            || blockers(name.0).iter().any(|kind| self.unseen.get(kind).is_some_and(|e| !worth_another_look(e)))
+    /// What will not go any more: given up, or behind something that will not go or cannot be looked at.
+    fn hopeless(&self) -> BTreeSet<&Name> {
+        let lost = |name: &&Name| {
+            let given_up = self.tries.get(name).is_some_and(|t| t.given_up || t.late(name.0));
+            given_up || self.unseen_before(name.0)
+        };
+        let mut hopeless: BTreeSet<&Name> = self.seen.keys().filter(lost).collect();
+        loop {
+            let behind = |name: &&Name| self.blocking[*name].iter().any(|other| hopeless.contains(other));
+            let more: Vec<&Name> = self.seen.keys().filter(|name| !hopeless.contains(name)).filter(behind).collect();
+            if more.is_empty() {
+                return hopeless;
+            }
+            hopeless.extend(more);
+        }
+    }
+
+    /// Whether there may be something that has to go first.
+    fn unseen_before(&self, kind: Kind) -> bool {
+        blockers(kind).iter().any(|before| self.unseen.contains_key(before))
     }
 
     async fn look(&mut self, full: bool) {
@@ -150,7 +187,7 @@ impl<'a> Progress<'a> {
             .kinds
             .iter()
             .filter(|kind| full || some_left(kind) || self.unseen.contains_key(kind))
-            .map(|kind| async move { (*kind, observe_kind(here.cloud, here.cluster, here.pace, *kind).await) })
+            .map(|kind| async move { (*kind, here.look_at(*kind).await) })
             .collect();
         let looks: Vec<_> = looks.collect().await;
         let mut seen = BTreeMap::new();
@@ -172,6 +209,12 @@ impl<'a> Progress<'a> {
         }
         let gone: Vec<Name> = self.seen.keys().filter(|name| !seen.contains_key(*name)).cloned().collect();
         self.seen = seen;
+        self.blocking = self.blocking_now();
+        // Somebody else's deletion gets no longer than ours.
+        for (name, found) in self.seen.iter().filter(|(_, found)| found.state == State::Deleting) {
+            let new = || Try::new(here.settings, found.key.clone(), name.0);
+            self.tries.entry(name.clone()).or_insert_with(new);
+        }
         for name in gone {
             self.gone(name);
         }
@@ -201,24 +244,30 @@ impl<'a> Progress<'a> {
     /// What can be deleted now.
     fn due(&self) -> Vec<Name> {
         let now = Instant::now();
+        let rested = |name: &Name| {
+            let idle = |t: &Try| !t.running && !t.given_up && !t.late(name.0) && t.next <= now;
+            self.tries.get(name).is_none_or(idle)
+        };
         let ready = |(name, found): &(&Name, &Observed)| {
-            found.state != State::Deleting
-                && self.tries.get(*name).is_none_or(|t| !t.running && !t.given_up && !t.late(name.0) && t.next <= now)
-                && self.blocking(name).is_empty()
-                && !blockers(name.0).iter().any(|kind| self.unseen.contains_key(kind))
+            let free = self.blocking[*name].is_empty() && !self.unseen_before(name.0);
+            found.state != State::Deleting && free && rested(name)
         };
         self.seen.iter().filter(ready).map(|(name, _)| name.clone()).collect()
     }
 
-    /// What has to be gone first.
-    fn blocking(&self, name: &Name) -> Vec<&Name> {
-        let this = &self.seen[name];
-        let mentions = |found: &Observed| {
-            let links = found.actual.as_ref().map(crate::resource::Resource::links).unwrap_or_default();
-            found.kind == this.kind && found.ids != this.ids && links.iter().any(|link| this.ids.is(link))
-        };
-        let blocks = |found: &Observed| blockers(this.kind).contains(&found.kind) || mentions(found);
-        self.seen.iter().filter(|(_, found)| blocks(found)).map(|(name, _)| name).collect()
+    fn blocking_now(&self) -> BTreeMap<Name, Vec<Name>> {
+        let mut blocking: BTreeMap<Name, Vec<Name>> = self.seen.keys().map(|name| (name.clone(), Vec::new())).collect();
+        for (other, found) in &self.seen {
+            let links = found.actual.as_ref().map(Resource::links).unwrap_or_default();
+            for (name, before) in &mut blocking {
+                let ids = &self.seen[name].ids;
+                let mentioned = name.0 == other.0 && name != other && links.iter().any(|link| ids.is(link));
+                if mentioned || blockers(name.0).contains(&other.0) {
+                    before.push(other.clone());
+                }
+            }
+        }
+        blocking
     }
 
     fn begin(&mut self, name: Name) -> Deletion<'a> {
@@ -282,7 +331,7 @@ impl<'a> Progress<'a> {
             .iter()
             .map(|(name, found)| {
                 let error = self.tries.get(name).and_then(|t| t.error.clone());
-                let blocked_by = self.blocking(name).into_iter().map(|other| self.seen[other].key.clone()).collect();
+                let blocked_by = self.blocking[name].iter().map(|other| self.seen[other].key.clone()).collect();
                 Remaining { key: found.key.clone(), kind: name.0, id: name.1.clone(), error, blocked_by }
             })
             .collect();

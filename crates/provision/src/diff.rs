@@ -132,15 +132,16 @@ impl Diff<'_> {
 
     /// Whether a VPC was made by us: then there are two, and this is about the wrong one.
     fn ours(&self, vpc: &Value) -> bool {
-        let vpcs = self.observed.iter().filter(|found| found.kind == Kind::Vpc);
-        vpc.as_str().is_some_and(|id| vpcs.into_iter().any(|found| found.ids.is(id)))
+        let mut vpcs = self.observed.iter().filter(|found| found.kind == Kind::Vpc);
+        vpc.as_str().is_some_and(|id| vpcs.any(|found| found.ids.is(id)))
     }
 
     fn refuse(&mut self, node: &Node, change: &Change, setting: &str, why: &str) {
         let (setting, why) = (setting.to_owned(), why.to_owned());
         // One sentence per setting is enough, and none for what follows from another.
         let said = |known: &str| self.refusals.iter().any(|refusal| refusal.setting == known);
-        if !said(&setting) && !(setting == "availability_zones" && said("vpc_cidr")) {
+        let follows = setting == "availability_zones" && said("vpc_cidr");
+        if !follows && !said(&setting) {
             self.refusals.push(Refusal { key: node.key.clone(), setting, change: Some(change.clone()), why });
         }
     }

@@ -31,6 +31,7 @@ pub async fn observe(
     Ok(all)
 }
 
+/// One kind, in spite of throttling.
 async fn patiently(
     cloud: &dyn Cloud,
     cluster: &ClusterId,

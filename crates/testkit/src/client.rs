@@ -18,6 +18,15 @@ pub enum Version {
     Http2,
 }
 
+impl Version {
+    fn alpn(self) -> &'static [u8] {
+        match self {
+            Self::Http1 => b"http/1.1",
+            Self::Http2 => b"h2",
+        }
+    }
+}
+
 #[derive(Clone)]
 pub struct Https {
     http: reqwest::Client,
@@ -29,6 +38,7 @@ pub struct Https {
 #[derive(Debug, Clone)]
 pub struct Answer {
     pub status: u16,
+    pub version: http::Version,
     pub headers: HeaderMap,
     pub body: Bytes,
 }
@@ -66,9 +76,9 @@ impl Answer {
     /// Sends a request and takes all of the response.
     pub async fn of(request: reqwest::RequestBuilder) -> Result<Self, String> {
         let response = request.send().await.map_err(|error| chain(&error))?;
-        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let (status, version, headers) = (response.status().as_u16(), response.version(), response.headers().clone());
         let body = response.bytes().await.map_err(|error| chain(&error))?;
-        Ok(Self { status, headers, body })
+        Ok(Self { status, version, headers, body })
     }
 
     #[track_caller]
@@ -81,12 +91,10 @@ impl Answer {
 pub fn raw(ca_pem: &str, version: Version) -> reqwest::Client {
     // The second test of a process finds it installed.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let tls = transport::client_config(ca_pem).unwrap_or_else(|error| panic!("the authority: {error}"));
+    let mut tls = transport::client_config(ca_pem).unwrap_or_else(|error| panic!("the authority: {error}"));
+    // The server has the choice of one, and a client that is not given it fails.
+    tls.alpn_protocols = vec![version.alpn().to_vec()];
     let builder = reqwest::Client::builder().tls_backend_preconfigured(tls).no_proxy().timeout(PATIENCE);
-    let builder = match version {
-        Version::Http1 => builder.http1_only(),
-        Version::Http2 => builder,
-    };
     builder.build().unwrap_or_else(|error| panic!("a client: {error}"))
 }
 

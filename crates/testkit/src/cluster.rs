@@ -246,7 +246,7 @@ impl Drop for Cluster {
         if std::thread::panicking() {
             for role in [Role::Node, Role::Operator, Role::Gateway] {
                 let log = self.directory.join("run").join(role.name()).with_extension("log");
-                let text = fs::read_to_string(log).unwrap_or_default();
+                let text = self.cortex.read(&log);
                 let lines: Vec<_> = text.lines().collect();
                 eprintln!("--- end of {}.log\n{}", role.name(), lines[lines.len().saturating_sub(15)..].join("\n"));
             }

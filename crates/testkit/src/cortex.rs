@@ -86,6 +86,13 @@ impl Cortex {
         self.inner.disk.as_ref()
     }
 
+    /// A file as the commands see it; empty if there is none.
+    pub fn read(&self, path: &Path) -> String {
+        let Some(disk) = &self.inner.disk else { return fs::read_to_string(path).unwrap_or_default() };
+        let output = disk.enter().arg("cat").arg(path).output().expect("nsenter can be run");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
     /// Writes a file below the working directory.
     pub fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
         let path = self.working_directory().join(name);

@@ -8,7 +8,9 @@
 mod client;
 mod cluster;
 mod cortex;
+pub mod emulator;
 mod eventually;
+pub mod faults;
 mod load;
 mod outcome;
 mod ports;

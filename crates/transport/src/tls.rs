@@ -93,6 +93,14 @@ pub fn fingerprint(pem: &str) -> Result<String, TlsError> {
     Ok(hex::encode(Sha256::digest(&certificate)))
 }
 
+/// Lower-case hex SHA-256 of the public key (SubjectPublicKeyInfo, DER) of the first certificate in the PEM text. Of a
+/// cluster's authority, this tells the cluster from every other one, and stays when the certificate is renewed.
+pub fn public_key_sha256(pem: &str) -> Result<String, TlsError> {
+    let certificate = CertificateDer::from_pem_slice(pem.as_bytes()).map_err(|_| TlsError::NotPem)?;
+    let parsed = rustls::server::ParsedCertificate::try_from(&certificate)?;
+    Ok(hex::encode(Sha256::digest(parsed.subject_public_key_info())))
+}
+
 fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }

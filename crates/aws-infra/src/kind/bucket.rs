@@ -7,9 +7,8 @@
 mod empty;
 mod settings;
 
-use aws_sdk_s3::types::{
-    BucketLocationConstraint, CreateBucketConfiguration, ObjectOwnership, Tagging,
-};
+use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration, ObjectOwnership, Tagging};
+use aws_smithy_types::error::metadata::ProvideErrorMetadata as _;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use provision::{
     cloud::{Change, CloudError, ErrorKind, Ids, Observed, State, Wanted},
@@ -68,15 +67,18 @@ async fn region(call: Call<'_>) -> Result<Vec<String>> {
 }
 
 async fn look(call: Call<'_>, name: String) -> Result<Option<Ours>> {
-    let Some(tags) = tags_of(call, &name).await? else { return Ok(None) };
+    let Some(tags) = tags_of(call, &name, Some(call.cluster.account_id.clone())).await? else { return Ok(None) };
     Ok(tags::owned(call.cluster, &tags).map(|key| Ours { name, key, tags }))
 }
 
-/// `None` if there is no such bucket, or it has no tags.
-async fn tags_of(call: Call<'_>, bucket: &str) -> Result<Option<Tags>> {
-    let request = call.clients.s3.get_bucket_tagging().bucket(bucket).expected_bucket_owner(&call.cluster.account_id);
-    let reply = present(request.send().await.map_err(s3))?;
-    Ok(reply.map(|reply| tags::collect(&reply.tag_set, |tag| (Some(tag.key()), Some(tag.value())))))
+/// `None` if there is no such bucket. Without `owner` it may be anybody's.
+async fn tags_of(call: Call<'_>, bucket: &str, owner: Option<String>) -> Result<Option<Tags>> {
+    let request = call.clients.s3.get_bucket_tagging().bucket(bucket).set_expected_bucket_owner(owner);
+    match request.send().await {
+        Ok(reply) => Ok(Some(tags::collect(&reply.tag_set, |tag| (Some(tag.key()), Some(tag.value()))))),
+        Err(error) if error.code() == Some("NoSuchTagSet") => Ok(Some(Tags::new())),
+        Err(error) => present(Err(s3(error))),
+    }
 }
 
 pub(crate) async fn observe(call: Call<'_>) -> Result<Vec<Observed>> {
@@ -117,23 +119,20 @@ async fn make(call: Call<'_>, wanted: &Wanted, bucket: &Bucket) -> Result<String
 /// Fails unless there is no bucket of that name.
 async fn free(call: Call<'_>, bucket: &Bucket) -> Result<()> {
     let name = &bucket.name;
-    match call.clients.s3.head_bucket().bucket(name).send().await.map_err(s3) {
-        Err(error) if error.kind == ErrorKind::NotFoundYet => Ok(()),
+    match tags_of(call, name, None).await {
+        Ok(None) => Ok(()),
+        Ok(Some(tags)) if tags::owned(call.cluster, &tags).is_some() => {
+            Err(CloudError::new(ErrorKind::AlreadyExists, format!("the bucket `{name}` exists")))
+        }
+        Ok(Some(_)) => Err(CloudError::new(
+            ErrorKind::Invalid,
+            format!("there is a bucket `{name}` that does not belong to the cluster; choose another name"),
+        )),
         Err(CloudError { kind: ErrorKind::Denied { .. }, message }) => {
             let message = format!("the bucket `{name}` belongs to another account, or is closed to you ({message})");
             Err(CloudError::new(ErrorKind::Invalid, message))
         }
         Err(error) => Err(error),
-        Ok(_) => {
-            let tags = tags_of(call, name).await?.unwrap_or_default();
-            Err(match tags::owned(call.cluster, &tags) {
-                Some(_) => CloudError::new(ErrorKind::AlreadyExists, format!("the bucket `{name}` exists")),
-                None => CloudError::new(
-                    ErrorKind::Invalid,
-                    format!("there is a bucket `{name}` that does not belong to the cluster; choose another name"),
-                ),
-            })
-        }
     }
 }
 

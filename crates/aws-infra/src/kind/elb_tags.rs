@@ -45,7 +45,7 @@ async fn batch_of(call: Call<'_>, arns: &[&str]) -> Result<BTreeMap<String, Tags
 pub(super) async fn update(call: Call<'_>, arn: &str, wanted: &Wanted, changes: &[Change]) -> Result<()> {
     let TagChanges { set, remove } = TagChanges::of(changes, wanted);
     if !set.is_empty() {
-        let request = call.clients.elb.add_tags().resource_arns(arn).set_tags(Some(tags::elb(&set)?));
+        let request = call.clients.elb.add_tags().resource_arns(arn).set_tags(Some(tags::elb(&set)));
         request.send().await.map_err(elb)?;
     }
     if !remove.is_empty() {

@@ -12,7 +12,7 @@ use super::{elb_tags, load_balancer};
 use crate::{
     call::{Call, Fields, Found, Result, missing, port},
     classify::{elb, gone, present},
-    tags::{self, built},
+    tags,
 };
 
 pub(crate) async fn observe(call: Call<'_>) -> Result<Vec<Observed>> {
@@ -62,8 +62,8 @@ fn target(action: &Action) -> Option<&str> {
     action.target_group_arn().or_else(listed)
 }
 
-fn forward(listener: &Listener<String>) -> Result<Action> {
-    built(Action::builder().r#type(ActionTypeEnum::Forward).target_group_arn(&listener.target_group).build())
+fn forward(listener: &Listener<String>) -> Action {
+    Action::builder().r#type(ActionTypeEnum::Forward).target_group_arn(&listener.target_group).build()
 }
 
 fn protocol(listener: &Listener<String>) -> ProtocolEnum {
@@ -76,12 +76,12 @@ fn certificate(tls: &Tls) -> Certificate {
 
 pub(crate) async fn create(call: Call<'_>, wanted: &Wanted, listener: &Listener<String>) -> Result<Ids> {
     let request = call.clients.elb.create_listener().load_balancer_arn(&listener.load_balancer);
-    let request = request.port(listener.port.into()).protocol(protocol(listener)).default_actions(forward(listener)?);
+    let request = request.port(listener.port.into()).protocol(protocol(listener)).default_actions(forward(listener));
     let request = match &listener.tls {
         None => request,
         Some(tls) => request.certificates(certificate(tls)).ssl_policy(&tls.policy).alpn_policy(&tls.alpn),
     };
-    let request = request.set_tags(Some(tags::elb(&wanted.tags)?));
+    let request = request.set_tags(Some(tags::elb(&wanted.tags)));
     let made = request.send().await.map_err(elb)?.listeners.and_then(|made| made.into_iter().next());
     let arn = made.and_then(|made| made.listener_arn).ok_or_else(|| missing("ARN of the listener"))?;
     Ok(arn_ids(&arn))
@@ -99,7 +99,7 @@ pub(crate) async fn update(
     if Fields::of(Kind::Listener, changes, &can)?.has_any(&can) {
         let request = call.clients.elb.modify_listener().listener_arn(arn);
         let request = request.port(listener.port.into()).protocol(protocol(listener));
-        let request = request.default_actions(forward(listener)?);
+        let request = request.default_actions(forward(listener));
         let request = match &listener.tls {
             None => request,
             Some(tls) => request.certificates(certificate(tls)).ssl_policy(&tls.policy).alpn_policy(&tls.alpn),

@@ -51,6 +51,7 @@ pub(crate) async fn observe(call: Call<'_>) -> Result<Vec<Observed>> {
         let name = sdk.load_balancer_name.unwrap_or_default();
         let actual = LoadBalancer {
             name: name.clone(),
+            vpc: sdk.vpc_id.unwrap_or_default(),
             scheme: match sdk.scheme {
                 Some(LoadBalancerSchemeEnum::Internal) => Scheme::Internal,
                 _ => Scheme::InternetFacing,
@@ -103,7 +104,7 @@ async fn make(call: Call<'_>, wanted: &Wanted, balancer: &LoadBalancer<String>) 
     let request = request.ip_address_type(IpAddressType::Ipv4);
     let request = request.set_subnets(Some(balancer.subnets.iter().cloned().collect()));
     let request = request.set_security_groups(Some(balancer.security_groups.iter().cloned().collect()));
-    let request = request.set_tags(Some(tags::elb(&wanted.tags)?));
+    let request = request.set_tags(Some(tags::elb(&wanted.tags)));
     let made = request.send().await.map_err(elb)?.load_balancers.and_then(|made| made.into_iter().next());
     let ids = made.and_then(|made| Some(format!("{} {}", made.load_balancer_arn?, made.dns_name?)));
     ids.ok_or_else(|| missing("ARN and DNS name of the load balancer"))

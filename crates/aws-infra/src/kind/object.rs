@@ -1,6 +1,6 @@
 //! What nodes need in the bucket before they boot.
 //!
-//! Objects are found by where they are: everything under `bin/` and `private/`, and what lies at the top. What else is in
+//! Objects are found by where they are: everything under `bin/`, `config/` and `private/`, and what lies at the top. What else is in
 //! the bucket the running cluster has put there, and goes with the bucket. The digest of an object under `bin/` is in
 //! its name, and was checked by S3 when it was written; what is under `private/` nobody but the control nodes may
 //! read; of the rest it is in the metadata.
@@ -25,6 +25,7 @@ use crate::{
 
 const BINARIES: &str = "bin/";
 const SECRETS: &str = "private/";
+const FOLDERS: [&str; 3] = [BINARIES, "config/", SECRETS];
 /// In the metadata, hexadecimal.
 const DIGEST: &str = "cortex-sha256";
 
@@ -32,7 +33,7 @@ pub(crate) async fn observe(call: Call<'_>) -> Result<Vec<Observed>> {
     let mut observed = Vec::new();
     for bucket::Ours { name: bucket, .. } in bucket::ours(call).await? {
         let (mut keys, folders) = list(call, &bucket, "", Some("/")).await?;
-        for folder in [BINARIES, SECRETS].iter().filter(|folder| folders.iter().any(|found| found == **folder)) {
+        for folder in FOLDERS.iter().filter(|folder| folders.iter().any(|found| found == **folder)) {
             keys.extend(list(call, &bucket, folder, None).await?.0);
         }
         for object_key in keys {

@@ -114,7 +114,7 @@ async fn make(call: Call<'_>, wanted: &Wanted, group: &TargetGroup<String>) -> R
         .health_check_timeout_seconds(int(check.timeout_s))
         .healthy_threshold_count(int(check.healthy_threshold))
         .unhealthy_threshold_count(int(check.unhealthy_threshold))
-        .set_tags(Some(tags::elb(&wanted.tags)?));
+        .set_tags(Some(tags::elb(&wanted.tags)));
     let made = request.send().await.map_err(elb)?.target_groups.and_then(|made| made.into_iter().next());
     made.and_then(|made| made.target_group_arn).ok_or_else(|| missing("ARN of the target group"))
 }

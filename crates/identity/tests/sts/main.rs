@@ -1,5 +1,6 @@
 //! Identity by AWS STS, tried from outside: the rows of the checklist in `docs/security/identity.md`.
 
+mod aws;
 mod callers;
 mod fake;
 mod leaks;

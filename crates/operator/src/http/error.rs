@@ -18,11 +18,41 @@ pub(crate) struct Refusal {
     status: StatusCode,
     kind: String,
     message: String,
+    /// Seconds, for the statuses that invite to come again.
+    retry_after: u32,
+    /// The scheme that would be taken, for 401.
+    challenge: &'static str,
 }
 
 impl Refusal {
     fn new(status: StatusCode, kind: &str, message: impl Into<String>) -> Self {
-        Self { status, kind: kind.to_owned(), message: message.into() }
+        Self { status, kind: kind.to_owned(), message: message.into(), retry_after: 1, challenge: "Bearer" }
+    }
+
+    /// `challenge` is the scheme of the authenticator that refused.
+    pub(crate) fn unauthenticated(error: &AuthError, challenge: &'static str) -> Self {
+        let (status, kind, retry_after) = match error {
+            AuthError::Missing | AuthError::Invalid | AuthError::Refused(_) => {
+                (StatusCode::UNAUTHORIZED, "unauthenticated", 1)
+            }
+            AuthError::Denied(_) => (StatusCode::FORBIDDEN, "forbidden", 1),
+            AuthError::TooMany { retry_after } => (StatusCode::TOO_MANY_REQUESTS, "too_many_requests", *retry_after),
+            AuthError::Unavailable { retry_after, .. } => {
+                (StatusCode::SERVICE_UNAVAILABLE, "unavailable", *retry_after)
+            }
+        };
+        Self { retry_after, challenge, ..Self::new(status, kind, error.to_string()) }
+    }
+
+    /// The proof is good, and the body is not the one it was made for.
+    pub(crate) fn content_mismatch() -> Self {
+        let message = "the body is not what was signed: it was changed on its way";
+        Self { challenge: identity::sts::SCHEME, ..Self::new(StatusCode::UNAUTHORIZED, "content_mismatch", message) }
+    }
+
+    pub(crate) fn too_large(limit_bytes: usize) -> Self {
+        let message = format!("the body is larger than {limit_bytes} bytes");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message)
     }
 
     pub(crate) fn not_found(message: &str) -> Self {
@@ -63,10 +93,10 @@ impl Refusal {
         let headers = response.headers_mut();
         match self.status {
             StatusCode::UNAUTHORIZED => {
-                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(self.challenge));
             }
-            StatusCode::SERVICE_UNAVAILABLE => {
-                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from(self.retry_after));
             }
             _ => {}
         }
@@ -79,12 +109,6 @@ impl IntoResponse for Refusal {
         let mut response = self.status.into_response();
         response.extensions_mut().insert(self);
         response
-    }
-}
-
-impl From<AuthError> for Refusal {
-    fn from(error: AuthError) -> Self {
-        Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", error.to_string())
     }
 }
 

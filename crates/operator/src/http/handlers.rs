@@ -9,11 +9,14 @@ use axum::{
     extract::{Path, Query, State},
     response::{IntoResponse as _, Response},
 };
-use futures_util::{StreamExt as _, TryStreamExt as _, future};
+use futures_util::{Stream, StreamExt as _, TryStreamExt as _, future};
 use http::{StatusCode, header};
 use identity::Principal;
 
 use super::{Context, error::Refusal};
+
+/// How long a refused upload is read on.
+const LINGER: Duration = Duration::from_secs(30);
 
 type Ctx = State<Arc<Context>>;
 
@@ -39,8 +42,20 @@ pub(super) async fn put_bundle(
     body: Body,
 ) -> Result<StatusCode, Refusal> {
     let mut content = body.into_data_stream().map_err(|error| error.to_string());
-    context.app.put_bundle(&sha256, &mut content).await?;
+    let outcome = context.app.put_bundle(&sha256, &mut content).await;
+    if outcome.is_err() {
+        linger(&mut content).await;
+    }
+    outcome?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Reads what a refused caller is still sending. Over HTTP/1 a connection that is closed with unread bytes in it is
+/// reset, and the reset may overtake the answer (RFC 9112, 9.6): the caller would never learn why.
+async fn linger(rest: &mut (impl Stream<Item = Result<Bytes, String>> + Unpin)) {
+    let read = async { while let Some(Ok(_)) = rest.next().await {} };
+    // Late or not, the answer goes out.
+    let _ = tokio::time::timeout(LINGER, read).await;
 }
 
 pub(super) async fn deploy(

@@ -185,7 +185,7 @@ mod tests {
     #[test]
     fn slots_are_disjoint_and_inside() {
         for (cidr, zones, expected) in [("10.0.0.0/16", 2, 19), ("10.0.0.0/24", 4, 27), ("10.0.0.0/24", 6, 28)] {
-            let cidr: Ipv4Net = cidr.parse().unwrap();
+            let cidr: Ipv4Net = cidr.parse().expect("a constant");
             let mut all = slots(&cidr, zones, Half::First);
             all.truncate(zones);
             all.extend(slots(&cidr, zones, Half::Second).into_iter().take(zones));

@@ -42,8 +42,9 @@ impl Limit {
     }
 }
 
-/// The slowest that complaints can make a service.
-const SLOWEST: Duration = Duration::from_secs(2);
+/// How many times slower complaints can make a service. The limits are the account's: somebody else may be using them up,
+/// and being slow does not help against that.
+const SLOWEST: u32 = 8;
 
 pub(crate) struct Pace {
     lanes: BTreeMap<Service, Lane>,
@@ -84,10 +85,11 @@ impl Pace {
     pub(crate) fn note<T>(&self, service: Service, result: &Result<T, CloudError>) {
         let lane = &self.lanes[&service];
         let mut bucket = lane.bucket.lock().expect("nobody panics while holding it");
-        match result {
-            Err(error) if error.kind == ErrorKind::Throttled => bucket.interval = (bucket.interval * 2).min(SLOWEST),
-            _ => bucket.interval = (bucket.interval * 7 / 8).max(interval(lane.limit)),
-        }
+        let usual = interval(lane.limit);
+        bucket.interval = match result {
+            Err(error) if error.kind == ErrorKind::Throttled => (bucket.interval * 2).min(usual * SLOWEST),
+            _ => (bucket.interval * 3 / 4).max(usual),
+        };
     }
 }
 

@@ -110,8 +110,7 @@ impl World {
                 fail(ErrorKind::Invalid, "Gateway.NotAttached")
             }
             Resource::Listener(r) => {
-                let of = |id: &str, kind| self.named(id, kind).and_then(|thing| thing.actual.clone());
-                match (of(&r.load_balancer, Kind::LoadBalancer), of(&r.target_group, Kind::TargetGroup)) {
+                match (self.of(&r.load_balancer, Kind::LoadBalancer), self.of(&r.target_group, Kind::TargetGroup)) {
                     (Some(Resource::LoadBalancer(b)), Some(Resource::TargetGroup(g))) if b.vpc != g.vpc => {
                         fail(ErrorKind::Invalid, "InvalidConfigurationRequest: another VPC")
                     }
@@ -119,11 +118,8 @@ impl World {
                 }
             }
             Resource::AutoScalingGroup(r) => {
-                let Some(Resource::LaunchTemplate(template)) =
-                    self.named(&r.launch_template, Kind::LaunchTemplate).and_then(|t| t.actual.clone())
-                else {
-                    return Ok(());
-                };
+                let template = self.of(&r.launch_template, Kind::LaunchTemplate);
+                let Some(Resource::LaunchTemplate(template)) = template else { return Ok(()) };
                 let profile = self.named(&template.instance_profile, Kind::InstanceProfile);
                 match profile.is_some_and(|profile| profile.ready <= now) {
                     true => Ok(()),
@@ -173,8 +169,12 @@ impl World {
         }
     }
 
+    fn of(&self, id: &str, kind: Kind) -> Option<&Concrete> {
+        self.named(id, kind).and_then(|thing| thing.actual.as_ref())
+    }
+
     fn vpc_of(&self, subnet: &str) -> Option<String> {
-        match self.named(subnet, Kind::Subnet).and_then(|thing| thing.actual.as_ref()) {
+        match self.of(subnet, Kind::Subnet) {
             Some(Resource::Subnet(subnet)) => Some(subnet.vpc.clone()),
             _ => None,
         }

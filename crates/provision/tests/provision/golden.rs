@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use provision::{
+    plan::Plan,
     resource::{Key, Kind, Resource},
     sim::{SimCloud, SimOptions},
 };
@@ -50,4 +51,15 @@ fn policies() {
         text.push_str(&format!("{}\n{}\n", node.key, serde_json::to_string_pretty(&documents).unwrap()));
     }
     insta::assert_snapshot!(text);
+}
+
+/// `-o json`: everything in the plan can be read back.
+#[tokio::test(start_paused = true)]
+async fn a_plan_as_json() {
+    let cloud = SimCloud::new(SimOptions::kind(0));
+    assert!(spec(PUBLIC).up(&cloud).await.is_complete());
+    let changed = PUBLIC.replace("name: cpu", "name: big");
+    let plan = spec(&changed).plan(&cloud, "1").await.unwrap();
+    let json = serde_json::to_string(&plan).unwrap();
+    assert_eq!(serde_json::from_str::<Plan>(&json).unwrap(), plan);
 }

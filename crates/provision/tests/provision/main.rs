@@ -1,4 +1,5 @@
 //! `provision` against the simulated cloud.
+#![expect(clippy::unwrap_used, reason = "a test")]
 
 mod critical_path;
 mod failures;

@@ -1,6 +1,6 @@
 //! Random clusters, random misfortune: whatever happens, trying again ends well.
 //!
-//! Each schedule is made from one seed. It tries `up` several times, dying at random calls, with calls throttled and replies lost;
+//! One cluster, dying at every single call of `up` and of `down`; then schedules, each made from one seed: it tries `up` several times, dying at random calls, with calls throttled and replies lost;
 //! then leaves it alone until the plan is empty; changes something; then takes everything down again, dying there too.
 //! `PROVISION_SCHEDULES` says how many, `PROVISION_SEED` where they begin.
 
@@ -20,9 +20,9 @@ use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use crate::ground::{self, FOREIGN, Spec, spec};
+use crate::ground::{self, FOREIGN, PRIVATE, Spec, spec};
 
-const SCHEDULES: u64 = 600;
+const SCHEDULES: u64 = 500;
 /// Attempts, without dying, after which it has to be as wanted.
 const PATIENCE: usize = 6;
 
@@ -51,6 +51,41 @@ fn every_schedule_converges() {
         sum(|t| t.rounds),
         sum(|t| t.duplicates),
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn dying_at_every_call() {
+    let cluster = spec(PRIVATE);
+    let mut calls = (0, 0);
+    for nth in 1.. {
+        for when in [Crash::Before, Crash::Amid, Crash::After] {
+            let cloud = SimCloud::new(SimOptions { lag: Duration::from_secs(3), ..SimOptions::kind(nth as u64) });
+            cloud.crash_at(nth, when);
+            let up = tokio::select! {
+                () = attempt(&cluster, &cloud) => false,
+                () = cloud.crashed() => true,
+            };
+            cloud.revive();
+            let mut tally = Tally::default();
+            converge(&cluster, &cloud, &mut tally).await.unwrap_or_else(|why| panic!("{nth} {when:?}: {why}"));
+
+            cloud.crash_at(nth, when);
+            let down = tokio::select! {
+                _ = down(&cluster, &cloud) => false,
+                () = cloud.crashed() => true,
+            };
+            cloud.revive();
+            let destroyed = self::down(&cluster, &cloud).await;
+            sleep(Duration::from_secs(10)).await;
+            assert!(destroyed.is_complete(), "{nth} {when:?}: {destroyed}");
+            assert_eq!(cloud.inventory(), Vec::<String>::new(), "{nth} {when:?}");
+            calls = (calls.0 + usize::from(up), calls.1 + usize::from(down));
+            if !up && !down {
+                println!("died at {} calls of up and {} of down", calls.0, calls.1);
+                return;
+            }
+        }
+    }
 }
 
 fn schedule(seed: u64) -> Tally {
@@ -111,14 +146,17 @@ async fn life(seed: u64) -> Result<Tally, String> {
 
 /// Whether it died.
 async fn dying_up(spec: &Spec, cloud: &SimCloud, random: &mut StdRng) -> bool {
-    cloud.crash_at(random.random_range(1..60), crash(random));
+    // The first calls are those that can be made twice.
+    let calls = if random.random_bool(0.5) { 15 } else { 60 };
+    cloud.crash_at(random.random_range(1..calls), crash(random));
     let died = tokio::select! {
         () = attempt(spec, cloud) => false,
         () = cloud.crashed() => true,
     };
     cloud.revive();
     // People are quick to try again.
-    sleep(Duration::from_millis(random.random_range(0..6000))).await;
+    let most = if random.random_bool(0.5) { 500 } else { 6000 };
+    sleep(Duration::from_millis(random.random_range(0..most))).await;
     died
 }
 

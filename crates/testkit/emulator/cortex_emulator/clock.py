@@ -35,11 +35,13 @@ class Clock:
     def __init__(self) -> None:
         self.delays = dict.fromkeys(AWS_LIKE, 0.0)
         self._offset = 0.0
+        # While something that was due earlier is done: when it was due.
+        self._at: float | None = None
         self._due: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
 
     def now(self) -> float:
-        return time.monotonic() + self._offset
+        return time.monotonic() + self._offset if self._at is None else self._at
 
     def after(self, delay: str, action: Callable[[], None]) -> None:
         """Does it when the delay of that name is over; at once if there is none."""
@@ -50,12 +52,24 @@ class Clock:
         heapq.heappush(self._due, (self.now() + seconds, next(self._order), action))
 
     def settle(self) -> None:
-        """Does what is due. What that brings about may be due as well."""
+        """Does what is due. What that brings about takes its time from then, and may be due as well."""
         while self._due and self._due[0][0] <= self.now():
-            heapq.heappop(self._due)[2]()
+            due, _, action = heapq.heappop(self._due)
+            self._at = due
+            try:
+                action()
+            finally:
+                self._at = None
 
-    def advance(self, seconds: float) -> None:
-        self._offset += seconds
+    def advance(self, seconds: float, look: Callable[[], None]) -> None:
+        """Moves the clock, and looks after each thing that happens on the way, as somebody always asking would."""
+        target = self.now() + seconds
+        while self._due and self._due[0][0] <= target:
+            self._offset += max(self._due[0][0] - self.now(), 0.0)
+            self.settle()
+            look()
+        self._offset += max(target - self.now(), 0.0)
+        look()
 
     def pending(self) -> int:
         return len(self._due)

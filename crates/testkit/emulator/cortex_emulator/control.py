@@ -13,6 +13,7 @@ from typing import Any
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.core.base_backend import BackendDict
 from moto.core.model_instances import reset_model_data
+from moto.s3.models import s3_backends
 
 from . import agents, identities, inventory, limits, principals, scheduler, search
 from .calls import CALLS
@@ -21,6 +22,7 @@ from .errors import AwsError
 from .gate import FULL, GATE, OFF, STS
 from .paging import PAGES
 from .rules import BOOK
+from .strict import client_tokens
 
 PREFIX = "/_cortex/"
 
@@ -30,7 +32,7 @@ _SETTINGS: dict[str, Any] = {}
 def settle(endpoint: str) -> None:
     """Once, when the port is known: who the first administrator is."""
     _SETTINGS["endpoint"] = endpoint
-    _SETTINGS["admin"] = identities.create_administrator("emulator-admin", DEFAULT_ACCOUNT_ID)
+    _SETTINGS["admin"] = identities.create_first_administrator()
 
 
 def welcome() -> dict[str, Any]:
@@ -52,22 +54,30 @@ def answer(environ: dict[str, Any], body: bytes) -> tuple[int, dict[str, str], b
     try:
         parameters = json.loads(body) if body else {}
         function = _FUNCTIONS[name]
-        CLOCK.settle()
-        scheduler.tick()
+        if name != "reset":
+            CLOCK.settle()
+            scheduler.tick()
         return 200, headers, json.dumps(function(**parameters), default=str).encode()
     except AwsError as error:
         status, result = 400, {"code": error.code, "message": error.message}
-    except (KeyError, TypeError, ValueError) as error:
-        if not isinstance(error, KeyError) or name in _FUNCTIONS:
+    except Exception as error:
+        if name in _FUNCTIONS:
             traceback.print_exception(error)
         status, result = 400, {"code": type(error).__name__, "message": f"{name}: {error}"}
     return status, headers, json.dumps(result).encode()
 
 
 def _reset() -> dict[str, Any]:
-    BackendDict.reset()
+    for backends in list(BackendDict._instances):
+        if backends.service_name == "s3":
+            # Closes the files of large objects. The others need not be made anew before they are dropped.
+            for account in backends.values():
+                account.reset()
+        backends.clear()
+    BackendDict._instances.clear()
+    s3_backends.bucket_accounts.clear()
     reset_model_data()
-    for forgetful in (principals, CLOCK, CALLS, agents, limits, PAGES):
+    for forgetful in (principals, CLOCK, CALLS, agents, limits, PAGES, client_tokens):
         forgetful.forget()
     settle(_SETTINGS["endpoint"])
     return welcome()
@@ -87,8 +97,7 @@ def _set_delays(**changes: float) -> dict[str, float]:
 
 
 def _advance(seconds: float) -> dict[str, Any]:
-    CLOCK.advance(seconds)
-    CLOCK.settle()
+    CLOCK.advance(seconds, scheduler.tick)
     return {"pending": CLOCK.pending()}
 
 

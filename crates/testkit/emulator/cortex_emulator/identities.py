@@ -1,6 +1,7 @@
 """Users, roles and credentials for tests, made without asking anybody's permission."""
 
 import json
+import secrets
 from typing import Any
 
 from moto.core import DEFAULT_ACCOUNT_ID
@@ -31,6 +32,19 @@ def create_user(name: str, policies: dict[str, Any] | None = None, account: str 
 
 def create_administrator(name: str, account: str = DEFAULT_ACCOUNT_ID) -> dict[str, Any]:
     return create_user(name, {"everything": _EVERYTHING}, account)
+
+
+# Kept over resets, so that clients need not be made anew.
+_FIRST = {"access_key_id": f"AKIA{secrets.token_hex(8).upper()}", "secret_access_key": secrets.token_urlsafe(30)}
+
+
+def create_first_administrator() -> dict[str, Any]:
+    made = create_administrator("emulator-admin")
+    backend = iam_backends[DEFAULT_ACCOUNT_ID][PARTITION]
+    key = backend.access_keys.pop(made["access_key_id"])
+    key.access_key_id, key.secret_access_key = _FIRST["access_key_id"], _FIRST["secret_access_key"]
+    backend.access_keys[key.access_key_id] = key
+    return {**made, **_FIRST}
 
 
 def create_role(

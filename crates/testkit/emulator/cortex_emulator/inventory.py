@@ -10,6 +10,7 @@ from typing import Any
 from moto.acm.models import acm_backends
 from moto.autoscaling.models import autoscaling_backends
 from moto.cloudwatch.models import cloudwatch_backends
+from moto.core import DEFAULT_ACCOUNT_ID
 from moto.ec2.models import ec2_backends
 from moto.ecs.models import ecs_backends
 from moto.elbv2.models import elbv2_backends
@@ -21,15 +22,17 @@ from moto.ssm.models import ssm_backends
 Items = Iterator[tuple[str, dict[str, Any]]]
 
 
-def take() -> dict[str, dict[str, dict[str, Any]]]:
-    """Of all accounts and regions that were used."""
-    found: dict[str, dict[str, dict[str, Any]]] = {}
+def take(regions: list[str] | None = None) -> dict[str, dict[str, dict[str, Any]]]:
+    """Of all accounts and regions that were used, and of these (which have a default VPC, used or not)."""
+    for region in regions or ["us-east-1"]:
+        assert ec2_backends[DEFAULT_ACCOUNT_ID][region]
+    found: dict[str, dict[str, dict[str, Any]]] = {kind: {} for _, kinds in _KINDS for kind in kinds}
     for backends, kinds in _KINDS:
         for account, region, backend in list(backends.iter_backends()):
             for kind, items in kinds.items():
                 for identifier, item in items(backend):
                     place = {"account": account, "region": region}
-                    found.setdefault(kind, {})[identifier] = {**place, **item}
+                    found[kind][identifier] = {**place, **item}
     return {kind: dict(sorted(items.items())) for kind, items in sorted(found.items())}
 
 

@@ -40,7 +40,8 @@ def _reconcile(ecs: Any) -> None:
     if agents.by_themselves():
         _register_by_themselves(ecs)
     for service in list(ecs.services.values()):
-        if service.status != "INACTIVE" and service.deployments:
+        # Those that were made with `services_run` switched off are moto's.
+        if service.status != "INACTIVE" and service.deployments and hasattr(service, "deployment_configuration"):
             _Round(ecs, service).run()
     for provider in list(ecs.capacity_providers.values()):
         _scale(ecs, provider)

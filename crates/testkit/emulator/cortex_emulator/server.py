@@ -60,10 +60,12 @@ class Application:
 
     def _answer(self, request: AwsRequest) -> Reply:
         started = time.perf_counter()
-        CLOCK.settle()
-        scheduler.tick()
         try:
+            CLOCK.settle()
+            scheduler.tick()
             status, headers, content = self._refusal(request) or self._ask_moto(request)
+        except Exception as error:
+            status, headers, content = render(request.service, request.method, _as_error(request, error))
         finally:
             GATE.request = None
         found = _CODE.search(content) if status >= 400 else None

@@ -1,6 +1,9 @@
 //! Removing what is in a bucket: every version, every delete marker, every unfinished upload.
 
-use aws_sdk_s3::types::{Delete, ObjectIdentifier};
+use aws_sdk_s3::{
+    operation::list_object_versions::ListObjectVersionsOutput,
+    types::{Delete, ObjectIdentifier},
+};
 
 use crate::{
     call::{Call, Result},
@@ -18,8 +21,8 @@ pub(crate) async fn versions_of(call: Call<'_>, bucket: &str, key: &str) -> Resu
     versions(call, bucket, key, true).await
 }
 
-/// What is deleted is not listed again, so the first page is always the next one. If nothing of it could be deleted the
-/// reason is told, and the loop ends.
+/// What is deleted is not listed again: after a deletion the listing begins anew. Only over what stays it goes on. What could
+/// not be deleted is an error, so this ends.
 async fn versions(call: Call<'_>, bucket: &str, prefix: &str, exact: bool) -> Result<()> {
     let mut after: Option<(String, Option<String>)> = None;
     loop {
@@ -28,24 +31,26 @@ async fn versions(call: Call<'_>, bucket: &str, prefix: &str, exact: bool) -> Re
         let request = request.set_key_marker(key).set_version_id_marker(version.flatten());
         let request = request.expected_bucket_owner(&call.cluster.account_id);
         let page = request.send().await.map_err(s3)?;
-        let versions = page.versions().iter().map(|version| (version.key(), version.version_id()));
-        let markers = page.delete_markers().iter().map(|marker| (marker.key(), marker.version_id()));
-        let all = versions.chain(markers).filter(|(key, _)| !exact || *key == Some(prefix));
-        let identifiers = all.filter_map(|(key, version)| {
-            Some(built(ObjectIdentifier::builder().key(key?).set_version_id(version.map(str::to_owned)).build()))
-        });
-        let identifiers: Vec<ObjectIdentifier> = identifiers.collect::<Result<_>>()?;
-        if !identifiers.is_empty() {
-            delete(call, bucket, identifiers).await?;
-        }
-        if page.is_truncated() != Some(true) {
-            return Ok(());
-        }
-        after = page.next_key_marker.map(|key| (key, page.next_version_id_marker));
-        if after.is_none() {
+        let found = identifiers(&page, exact.then_some(prefix))?;
+        if !found.is_empty() {
+            delete(call, bucket, found).await?;
+        } else if page.is_truncated() == Some(true) && page.next_key_marker.is_some() {
+            after = page.next_key_marker.map(|key| (key, page.next_version_id_marker));
+        } else {
             return Ok(());
         }
     }
+}
+
+/// Of `only`, if it is given.
+fn identifiers(page: &ListObjectVersionsOutput, only: Option<&str>) -> Result<Vec<ObjectIdentifier>> {
+    let versions = page.versions().iter().map(|version| (version.key(), version.version_id()));
+    let markers = page.delete_markers().iter().map(|marker| (marker.key(), marker.version_id()));
+    let all = versions.chain(markers).filter(|(key, _)| only.is_none() || *key == only);
+    let identifiers = all.filter_map(|(key, version)| {
+        Some(built(ObjectIdentifier::builder().key(key?).set_version_id(version.map(str::to_owned)).build()))
+    });
+    identifiers.collect()
 }
 
 /// At most 1,000, which is also the most that a listing gives.

@@ -1,5 +1,6 @@
 """Auto Scaling groups."""
 
+import copy
 import math
 from collections import Counter
 from collections.abc import Callable
@@ -144,7 +145,11 @@ def keep_the_template(original: Original, group: Any, *arguments: Any, **named: 
     """
     launches_otherwise = named.get("launch_template") or named.get("launch_config_name")
     if named.get("mixed_instances_policy") is None and not launches_otherwise:
-        named["mixed_instances_policy"] = group.mixed_instances_policy
+        kept = copy.deepcopy(group.mixed_instances_policy)
+        if kept:
+            # Moto has added the name to the id, and takes only one of them.
+            kept["LaunchTemplate"]["LaunchTemplateSpecification"].pop("LaunchTemplateName", None)
+        named["mixed_instances_policy"] = kept
     original(group, *arguments, **named)
 
 
@@ -160,8 +165,8 @@ def policy_arn(original: Original, response: Any) -> Any:
     return ActionResult({**given, "PolicyARN": policy.arn})
 
 
-@fixes.operation(AutoScalingResponse, "describe_scaling_activities")
-def scaling_activities(response: Any) -> Any:
+@fixes.around(AutoScalingResponse, "describe_scaling_activities")
+def scaling_activities(_original: Original, response: Any) -> Any:
     """What a group has launched is listed as activities.
 
     AWS: autoscaling/ec2/APIReference/API_DescribeScalingActivities.html

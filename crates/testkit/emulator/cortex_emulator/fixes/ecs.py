@@ -194,16 +194,6 @@ def _known(response: Any) -> Any | None:
     return response.ecs_backend.container_instances.get(cluster, {}).get(arn.rpartition("/")[2])
 
 
-@fixes.operation(EC2ContainerServiceResponse, "discover_poll_endpoint")
-def discover_poll_endpoint(response: Any) -> Any:
-    """An agent is told where to ask for work. (Here nobody answers there: see `agents`.)
-
-    AWS: AmazonECS/latest/APIReference/API_DiscoverPollEndpoint.html
-    """
-    endpoint = f"https://ecs-a-1.{response.region}.amazonaws.com/"
-    return ActionResult({"endpoint": endpoint, "telemetryEndpoint": endpoint})
-
-
 @fixes.operation(EC2ContainerServiceResponse, "submit_task_state_change")
 def submit_task_state_change(response: Any) -> Any:
     """An agent says what has become of a task.
@@ -234,3 +224,12 @@ def unknown_definition(original: Original, response: Any) -> Any:
         return original(response)
     except (KeyError, TypeError, ValueError):
         raise TaskDefinitionNotFoundException from None
+
+
+@fixes.around(EC2ContainerServiceBackend, "describe_capacity_providers")
+def all_providers(original: Original, ecs: Any, names: list[str] | None) -> Any:
+    """Without names, all capacity providers are described.
+
+    AWS: AmazonECS/latest/APIReference/API_DescribeCapacityProviders.html
+    """
+    return original(ecs, names or list(ecs.capacity_providers))

@@ -97,7 +97,7 @@ def modify_network_listener(
 @modify_network_listener.around(ELBV2Response, "modify_listener")
 def _(original: Original, response: Any) -> Any:
     policy = response._get_param("SslPolicy")
-    if policy is not None and policy not in {each["name"] for each in SSL_POLICIES}:
+    if policy is not None and policy not in SSL_POLICIES:
         raise AwsError("SSLPolicyNotFound", f"SSL policy '{policy}' not found")
     result = original(response)
     alpn = response._get_param("AlpnPolicy")

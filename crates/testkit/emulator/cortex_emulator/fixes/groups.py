@@ -5,6 +5,8 @@ from typing import Any
 
 from moto.ec2.models.security_groups import SecurityGroup, SecurityGroupBackend, SecurityGroupRule
 
+from moto.ec2.responses.security_groups import SecurityGroups
+
 from ..rules import fixes
 
 Original = Callable[..., Any]
@@ -67,3 +69,26 @@ def default_group(original: Original, ec2: Any, *arguments: Any, **named: Any) -
             SecurityGroupRule(ec2, "-1", group.id, None, None, None, pair, is_egress=False)
         )
     return group
+
+
+@fixes.around(SecurityGroups, "authorize_security_group_ingress")
+def all_rules_answered(original: Original, response: Any) -> Any:
+    """Authorizing answers with every rule that it made.
+
+    AWS: AWSEC2/latest/APIReference/API_AuthorizeSecurityGroupIngress.html
+    """
+    return _with_all(original, response, "ingress_rules")
+
+
+@all_rules_answered.around(SecurityGroups, "authorize_security_group_egress")
+def _(original: Original, response: Any) -> Any:
+    return _with_all(original, response, "egress_rules")
+
+
+def _with_all(original: Original, response: Any, kind: str) -> Any:
+    name = response._get_param("GroupName") or response._get_param("GroupId")
+    group = response.ec2_backend.get_security_group_by_name_or_id(name)
+    before = {rule.id for rule in getattr(group, kind)} if group else set()
+    result = original(response)
+    result.result["SecurityGroupRules"] = [rule for rule in getattr(group, kind) if rule.id not in before]
+    return result

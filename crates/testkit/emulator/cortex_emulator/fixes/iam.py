@@ -33,7 +33,8 @@ models.SERVICE_NAME_CONVERSION.update(LINKED_ROLE_NAMES)
 
 @cache
 def _aws_policies() -> dict[str, Any]:
-    return {data["Arn"]: (name, data) for name, data in json.loads(aws_managed_policies_data).items()}
+    policies = json.loads(aws_managed_policies_data)
+    return {f"arn:aws:iam::aws:policy{data['Path']}{name}": (name, data) for name, data in policies.items()}
 
 
 @fixes.around(IAMBackend, "attach_role_policy")

@@ -165,20 +165,6 @@ def endpoint_routes(original: Original, endpoint: Any, *arguments: Any) -> None:
         ec2.delete_route(table, prefix_list)
 
 
-@fixes.around(VPCEndPoint, "get_filter_value")
-def endpoint_filters(original: Original, endpoint: Any, name: str, method: str | None = None) -> Any:
-    """VPC endpoints are found by id, state and type.
-
-    AWS: AWSEC2/latest/APIReference/API_DescribeVpcEndpoints.html
-    """
-    known = {
-        "vpc-endpoint-id": endpoint.id,
-        "vpc-endpoint-state": endpoint.state,
-        "vpc-endpoint-type": endpoint.vpc_endpoint_type,
-    }
-    return known[name] if name in known else original(endpoint, name, method)
-
-
 @fixes.around(VPCBackend, "delete_vpc")
 def vpc_leaves_nothing(original: Original, ec2: Any, vpc_id: str) -> Any:
     """With a VPC go its default security group and its default network ACL.
