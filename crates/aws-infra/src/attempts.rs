@@ -86,8 +86,7 @@ mod tests {
     fn a_token_stays_until_something_was_made() {
         let cluster = ClusterId { name: "a".into(), region: "r".into(), account_id: "1".into() };
         let key = Key::from_tag("elastic-ip/x");
-        let wanted =
-            Wanted { key: key.clone(), tags: BTreeMap::new(), resource: Resource::ElasticIp(ElasticIp {}) };
+        let wanted = Wanted { key: key.clone(), tags: BTreeMap::new(), resource: Resource::ElasticIp(ElasticIp {}) };
         let attempts = Attempts::new(7);
         let first = attempts.token(&cluster, &wanted);
         assert_eq!((first.len(), attempts.token(&cluster, &wanted)), (64, first.clone()));

@@ -206,7 +206,8 @@ mod tests {
 
     #[test]
     fn a_denial_names_the_missing_action() {
-        let message = "User: arn:aws:iam::1:user/a is not authorized to perform: iam:PassRole on resource: arn:aws:iam::1:role/r";
+        let message =
+            "User: arn:aws:iam::1:user/a is not authorized to perform: iam:PassRole on resource: arn:aws:iam::1:role/r";
         assert_eq!(
             kind(tables::EC2, "UnauthorizedOperation", message, 403),
             ErrorKind::Denied { action: "iam:PassRole".to_owned() }
@@ -220,7 +221,8 @@ mod tests {
 
     #[test]
     fn messages_decide_where_codes_do_not() {
-        let propagating = "Value (cortex-a) for parameter iamInstanceProfile.name is invalid. Invalid IAM Instance Profile name";
+        let propagating =
+            "Value (cortex-a) for parameter iamInstanceProfile.name is invalid. Invalid IAM Instance Profile name";
         assert_eq!(kind(tables::EC2, "InvalidParameterValue", propagating, 400), ErrorKind::NotFoundYet);
         assert_eq!(kind(tables::EC2, "InvalidParameterValue", "bad port", 400), ErrorKind::Invalid);
         let gone = "AutoScalingGroup name not found - null";

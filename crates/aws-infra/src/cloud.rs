@@ -131,13 +131,7 @@ impl Cloud for AwsCloud {
         Ok(ids)
     }
 
-    async fn update(
-        &self,
-        cluster: &ClusterId,
-        current: &Observed,
-        wanted: &Wanted,
-        changes: &[Change],
-    ) -> Result<()> {
+    async fn update(&self, cluster: &ClusterId, current: &Observed, wanted: &Wanted, changes: &[Change]) -> Result<()> {
         if wanted.resource.kind() != current.kind {
             return Err(invalid(format!("{} is a {}", current.key, current.kind)));
         }

@@ -8,7 +8,7 @@ use std::{env, io, path::PathBuf, time::Duration};
 
 use aws_config::{
     BehaviorVersion, ConfigLoader, Region, SdkConfig, default_provider::region::DefaultRegionChain, retry::RetryConfig,
-    timeout::TimeoutConfig,
+    stalled_stream_protection::StalledStreamProtectionConfig, timeout::TimeoutConfig,
 };
 use aws_credential_types::{Credentials, provider::ProvideCredentials as _};
 use aws_smithy_http_client::{
@@ -47,9 +47,7 @@ impl SetupError {
             Self::NoCredentials => {
                 "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE; or run `aws configure` or `aws sso login`"
             }
-            Self::Credentials(_) => {
-                "check AWS_PROFILE and the files in ~/.aws; with SSO run `aws sso login` again"
-            }
+            Self::Credentials(_) => "check AWS_PROFILE and the files in ~/.aws; with SSO run `aws sso login` again",
             Self::NoRegion => "set `region` in cluster.yaml, or AWS_REGION",
             Self::CaBundle { .. } => "name a file of PEM certificates, or unset AWS_CA_BUNDLE",
             Self::Refused(_) => {
@@ -74,7 +72,10 @@ pub struct Caller {
 /// # Errors
 ///
 /// No credentials, no region, or a CA bundle that cannot be read.
-pub async fn load(region: Option<&str>, explicit: Option<&spec::cluster::Credentials>) -> Result<SdkConfig, SetupError> {
+pub async fn load(
+    region: Option<&str>,
+    explicit: Option<&spec::cluster::Credentials>,
+) -> Result<SdkConfig, SetupError> {
     let http = http_client(env::var_os("AWS_CA_BUNDLE").filter(|path| !path.is_empty()).map(PathBuf::from))?;
     let region = match region {
         Some(region) => Region::new(region.to_owned()),
@@ -86,6 +87,8 @@ pub async fn load(region: Option<&str>, explicit: Option<&spec::cluster::Credent
         .http_client(http)
         .region(region)
         .retry_config(RetryConfig::disabled())
+        // It takes a caller who looks the other way for a while for a network that stands still.
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .timeout_config(timeouts);
     if let Some(pair) = explicit {
         let secret = pair.secret_access_key.expose();

@@ -12,7 +12,11 @@ use provision::{
 };
 use spec::cluster::{Aws, Credentials, SecurityGroup, Subnet, Vpc};
 
-use crate::{Caller, Clients, SetupError, classify::{acm, ssm}, credentials::load};
+use crate::{
+    Caller, Clients, SetupError,
+    classify::{acm, ssm},
+    credentials::load,
+};
 
 /// "GetParameters", Systems Manager API reference.
 const PARAMETERS_PER_CALL: usize = 10;
@@ -74,7 +78,13 @@ pub enum FactsError {
 /// # Errors
 ///
 /// Something that `cluster.yaml` names does not exist, or does not fit; or AWS did not answer.
-pub async fn gather(clients: &Clients, caller: Caller, name: &str, aws: &Aws, kept: Kept) -> Result<AccountFacts, FactsError> {
+pub async fn gather(
+    clients: &Clients,
+    caller: Caller,
+    name: &str,
+    aws: &Aws,
+    kept: Kept,
+) -> Result<AccountFacts, FactsError> {
     let cluster =
         ClusterId { name: name.to_owned(), region: aws.region.clone(), account_id: caller.account_id.clone() };
     let (availability_zones, brought_network) = match &aws.network.vpc {

@@ -14,7 +14,10 @@ pub(crate) type Tags = BTreeMap<String, String>;
 /// The tags of a reply. Those of AWS's own (`aws:autoscaling:groupName`) are nobody's to set, and left out.
 pub(crate) fn collect<T>(tags: &[T], pair: impl Fn(&T) -> (Option<&str>, Option<&str>)) -> Tags {
     let pairs = tags.iter().map(pair).filter_map(|(name, value)| Some((name?, value.unwrap_or_default())));
-    pairs.filter(|(name, _)| !name.starts_with("aws:")).map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    pairs
+        .filter(|(name, _)| !name.starts_with("aws:"))
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
 }
 
 /// What a resource is called in this cluster, if its tags say that it is the cluster's.
@@ -61,10 +64,7 @@ pub(crate) fn ec2(tags: &Tags) -> Vec<aws_sdk_ec2::types::Tag> {
 }
 
 /// For a creating call of EC2.
-pub(crate) fn specification(
-    of: aws_sdk_ec2::types::ResourceType,
-    tags: &Tags,
-) -> aws_sdk_ec2::types::TagSpecification {
+pub(crate) fn specification(of: aws_sdk_ec2::types::ResourceType, tags: &Tags) -> aws_sdk_ec2::types::TagSpecification {
     aws_sdk_ec2::types::TagSpecification::builder().resource_type(of).set_tags(Some(ec2(tags))).build()
 }
 

@@ -92,7 +92,8 @@ pub(crate) async fn create(call: Call<'_>, wanted: &Wanted, provider: &CapacityP
     let group = built(group.managed_draining(draining(provider)).build())?;
     let request = call.clients.ecs.create_capacity_provider().name(&provider.name).auto_scaling_group_provider(group);
     let made = request.set_tags(Some(tags::ecs(&wanted.tags))).send().await.map_err(ecs)?.capacity_provider;
-    let arn = made.and_then(|made| made.capacity_provider_arn).ok_or_else(|| missing("ARN of the capacity provider"))?;
+    let arn =
+        made.and_then(|made| made.capacity_provider_arn).ok_or_else(|| missing("ARN of the capacity provider"))?;
     Ok(named(&provider.name, Some(&arn)))
 }
 

@@ -71,12 +71,7 @@ pub(crate) async fn update(
     update_tags(call, current, wanted, changes).await
 }
 
-pub(super) async fn update_tags(
-    call: Call<'_>,
-    current: &Observed,
-    wanted: &Wanted,
-    changes: &[Change],
-) -> Result<()> {
+pub(super) async fn update_tags(call: Call<'_>, current: &Observed, wanted: &Wanted, changes: &[Change]) -> Result<()> {
     let TagChanges { set, remove } = TagChanges::of(changes, wanted);
     let arn = current.ids.arn.as_deref().unwrap_or_default();
     if !set.is_empty() {

@@ -1,8 +1,6 @@
 //! Listeners of the cluster's load balancers.
 
-use aws_sdk_elasticloadbalancingv2::types::{
-    Action, ActionTypeEnum, Certificate, Listener as Sdk, ProtocolEnum,
-};
+use aws_sdk_elasticloadbalancingv2::types::{Action, ActionTypeEnum, Certificate, Listener as Sdk, ProtocolEnum};
 use provision::{
     cloud::{Change, Ids, Observed, State, Wanted},
     resource::{Kind, Listener, Resource, Tls},
@@ -44,7 +42,12 @@ fn arn_ids(arn: &str) -> Ids {
 fn read(listener: &Sdk) -> Listener<String> {
     let ends_tls = listener.protocol() == Some(&ProtocolEnum::Tls);
     let tls = ends_tls.then(|| Tls {
-        certificate_arn: listener.certificates().iter().find_map(|c| c.certificate_arn()).unwrap_or_default().to_owned(),
+        certificate_arn: listener
+            .certificates()
+            .iter()
+            .find_map(|c| c.certificate_arn())
+            .unwrap_or_default()
+            .to_owned(),
         policy: listener.ssl_policy().unwrap_or_default().to_owned(),
         alpn: listener.alpn_policy().first().cloned().unwrap_or_default(),
     });

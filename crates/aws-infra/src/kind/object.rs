@@ -5,9 +5,12 @@
 //! its name, and was checked by S3 when it was written; what is under `private/` nobody but the control nodes may
 //! read; of the rest it is in the metadata.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
-use aws_sdk_s3::{error::SdkError, operation::put_object::builders::PutObjectFluentBuilder, primitives::ByteStream};
+use aws_sdk_s3::{
+    config::{StalledStreamProtectionConfig, timeout::TimeoutConfig},
+    primitives::ByteStream,
+};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use provision::{
     cloud::{Change, Ids, Observed, State, Wanted},
@@ -26,17 +29,15 @@ use crate::{
 const BINARIES: &str = "bin/";
 const SECRETS: &str = "private/";
 const FOLDERS: [&str; 3] = [BINARIES, "config/", SECRETS];
+/// The reply comes after the last byte; 50 MB at 256 kbit/s take 26 minutes.
+const UPLOAD_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 /// In the metadata, hexadecimal.
 const DIGEST: &str = "cortex-sha256";
 
 pub(crate) async fn observe(call: Call<'_>) -> Result<Vec<Observed>> {
     let mut observed = Vec::new();
     for bucket::Ours { name: bucket, .. } in bucket::ours(call).await? {
-        let (mut keys, folders) = list(call, &bucket, "", Some("/")).await?;
-        for folder in FOLDERS.iter().filter(|folder| folders.iter().any(|found| found == **folder)) {
-            keys.extend(list(call, &bucket, folder, None).await?.0);
-        }
-        for object_key in keys {
+        for object_key in keys(call, &bucket).await? {
             let Some(sha256) = present(digest(call, &bucket, &object_key).await)? else { continue };
             let key = Key::new(Kind::Object, &[&object_key]);
             let ids = named(&object_key, None);
@@ -54,18 +55,33 @@ pub(crate) async fn observe(call: Call<'_>) -> Result<Vec<Observed>> {
     Ok(observed)
 }
 
-/// Keys and folders.
-async fn list(call: Call<'_>, bucket: &str, prefix: &str, delimiter: Option<&str>) -> Result<(Vec<String>, Vec<String>)> {
+/// Of everything, as long as that is one page; else of the folders that can be ours.
+async fn keys(call: Call<'_>, bucket: &str) -> Result<Vec<String>> {
+    let request = call.clients.s3.list_objects_v2().bucket(bucket).expected_bucket_owner(&call.cluster.account_id);
+    let Some(page) = present(request.send().await.map_err(s3))? else { return Ok(Vec::new()) };
+    if page.is_truncated() != Some(true) {
+        let ours = |key: &String| !key.contains('/') || FOLDERS.iter().any(|folder| key.starts_with(folder));
+        return Ok(page
+            .contents
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(|object| object.key)
+            .filter(ours)
+            .collect());
+    }
+    let mut keys = list(call, bucket, "", Some("/")).await?;
+    for folder in FOLDERS {
+        keys.extend(list(call, bucket, folder, None).await?);
+    }
+    Ok(keys)
+}
+
+async fn list(call: Call<'_>, bucket: &str, prefix: &str, delimiter: Option<&str>) -> Result<Vec<String>> {
     let request = call.clients.s3.list_objects_v2().bucket(bucket).prefix(prefix);
     let request = request.set_delimiter(delimiter.map(str::to_owned));
     let pages = request.expected_bucket_owner(&call.cluster.account_id).into_paginator().send();
     let pages = present(pages.collect::<std::result::Result<Vec<_>, _>>().await.map_err(s3))?.unwrap_or_default();
-    let (mut keys, mut folders) = (Vec::new(), Vec::new());
-    for page in pages {
-        keys.extend(page.contents.unwrap_or_default().into_iter().filter_map(|object| object.key));
-        folders.extend(page.common_prefixes.unwrap_or_default().into_iter().filter_map(|folder| folder.prefix));
-    }
-    Ok((keys, folders))
+    Ok(pages.into_iter().flat_map(|page| page.contents.unwrap_or_default()).filter_map(|object| object.key).collect())
 }
 
 async fn digest(call: Call<'_>, bucket: &str, key: &str) -> Result<Option<String>> {
@@ -107,11 +123,15 @@ async fn put(call: Call<'_>, object: &Object<String>) -> Result<()> {
     let request = call.clients.s3.put_object().bucket(&object.bucket).key(&object.object_key);
     let request = request.expected_bucket_owner(&call.cluster.account_id).body(body);
     let request = request.checksum_sha256(STANDARD.encode(digest)).metadata(DIGEST, &hex);
-    send(if object.sha256.is_none() { request.if_none_match("*") } else { request }).await
+    let request = if object.sha256.is_none() { request.if_none_match("*") } else { request };
+    request.customize().config_override(patience()).send().await.map(drop).map_err(s3)
 }
 
-async fn send(request: PutObjectFluentBuilder) -> Result<()> {
-    request.send().await.map(drop).map_err(|error: SdkError<_>| s3(error))
+/// An upload takes as long as it takes, if only it moves.
+fn patience() -> aws_sdk_s3::config::Builder {
+    let timeouts = TimeoutConfig::builder().read_timeout(UPLOAD_TIMEOUT).build();
+    let stalled = StalledStreamProtectionConfig::enabled().upload_enabled(true).build();
+    aws_sdk_s3::config::Builder::new().timeout_config(timeouts).stalled_stream_protection(stalled)
 }
 
 async fn body(content: Content) -> std::io::Result<(ByteStream, [u8; 32])> {

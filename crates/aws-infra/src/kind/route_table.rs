@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use aws_sdk_ec2::types::{ResourceType, Route as SdkRoute, RouteOrigin, RouteTable as Sdk, RouteTableAssociationStateCode};
+use aws_sdk_ec2::types::{
+    ResourceType, Route as SdkRoute, RouteOrigin, RouteTable as Sdk, RouteTableAssociationStateCode,
+};
 use provision::{
     cloud::{Change, ErrorKind, Ids, Observed, State, Wanted},
     resource::{Kind, Resource, Route, RouteTable, Via},

@@ -1,8 +1,6 @@
 //! Target groups of instances.
 
-use aws_sdk_elasticloadbalancingv2::types::{
-    ProtocolEnum, TargetGroup as Sdk, TargetGroupAttribute, TargetTypeEnum,
-};
+use aws_sdk_elasticloadbalancingv2::types::{ProtocolEnum, TargetGroup as Sdk, TargetGroupAttribute, TargetTypeEnum};
 use provision::{
     cloud::{Change, Ids, Observed, State, Wanted},
     resource::{HealthCheck, HealthProtocol, Kind, Protocol, Resource, TargetGroup},

@@ -43,7 +43,8 @@ async fn settings(call: Call<'_>, vpc: &str) -> Result<(bool, bool, bool)> {
     let group = default_group(call, vpc);
     let (support, names, group) = futures_util::join!(support, names, group);
     let on = |value: Option<AttributeBooleanValue>| value.and_then(|value| value.value).unwrap_or_default();
-    let closed = group?.is_none_or(|group| group.ip_permissions().is_empty() && group.ip_permissions_egress().is_empty());
+    let closed =
+        group?.is_none_or(|group| group.ip_permissions().is_empty() && group.ip_permissions_egress().is_empty());
     let (support, names) = (support.map_err(ec2)?, names.map_err(ec2)?);
     Ok((on(support.enable_dns_support), on(names.enable_dns_hostnames), closed))
 }

@@ -137,8 +137,11 @@ async fn set_blocked(call: Call<'_>, bucket: &Bucket) -> Result<()> {
 }
 
 async fn set_ownership(call: Call<'_>, bucket: &Bucket) -> Result<()> {
-    let ownership =
-        if bucket.owner_enforced { ObjectOwnership::BucketOwnerEnforced } else { ObjectOwnership::BucketOwnerPreferred };
+    let ownership = if bucket.owner_enforced {
+        ObjectOwnership::BucketOwnerEnforced
+    } else {
+        ObjectOwnership::BucketOwnerPreferred
+    };
     let rule = built(OwnershipControlsRule::builder().object_ownership(ownership).build())?;
     let controls = built(OwnershipControls::builder().rules(rule).build())?;
     let request = call.clients.s3.put_bucket_ownership_controls().bucket(&bucket.name);

@@ -89,10 +89,12 @@ fn permission(rule: &Rule<String>) -> IpPermission {
         Peer::Cidr(cidr) => {
             builder.ip_ranges(IpRange::builder().cidr_ip(cidr.to_string()).set_description(description).build())
         }
-        Peer::SecurityGroup(id) => builder
-            .user_id_group_pairs(UserIdGroupPair::builder().group_id(id).set_description(description).build()),
-        Peer::Other(list) if list.starts_with("pl-") => builder
-            .prefix_list_ids(PrefixListId::builder().prefix_list_id(list).set_description(description).build()),
+        Peer::SecurityGroup(id) => {
+            builder.user_id_group_pairs(UserIdGroupPair::builder().group_id(id).set_description(description).build())
+        }
+        Peer::Other(list) if list.starts_with("pl-") => {
+            builder.prefix_list_ids(PrefixListId::builder().prefix_list_id(list).set_description(description).build())
+        }
         Peer::Other(range) => {
             builder.ipv6_ranges(Ipv6Range::builder().cidr_ipv6(range).set_description(description).build())
         }
@@ -181,8 +183,7 @@ async fn revoke(call: Call<'_>, group: &str, direction: Direction, rules: Vec<Ip
 
 /// Takes out the rules that name other groups.
 pub(super) async fn revoke_references(call: Call<'_>, id: &str, group: &SecurityGroup) -> Result<()> {
-    let both =
-        [(Direction::Ingress, group.ip_permissions()), (Direction::Egress, group.ip_permissions_egress())];
+    let both = [(Direction::Ingress, group.ip_permissions()), (Direction::Egress, group.ip_permissions_egress())];
     for (direction, permissions) in both {
         let references = permissions.iter().flat_map(split);
         let references = references.filter(|(rule, _)| matches!(rule.peer, Peer::SecurityGroup(_)));

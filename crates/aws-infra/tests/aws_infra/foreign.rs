@@ -17,6 +17,7 @@ use crate::{
 async fn neither_another_clusters_nor_what_is_half_tagged() {
     let ours = Bench::new("foreign").await;
     let theirs = ours.beside("foreign-2", aws_infra::BucketName::Standard).await;
+    ours.emulator.set_quota("L-F678F1CE", 10);
     let other = make_vpc(&theirs).await;
     theirs.create(&key(Kind::Subnet, &["a"]), Resource::Subnet(subnet(&other, 1))).await;
     theirs.create(&key(Kind::Role, &["worker"]), Resource::Role(role(&theirs, "worker"))).await;

@@ -1,8 +1,5 @@
 //! Whole clusters on the emulator: made, found to be as wanted, removed without a trace.
 
-#[path = "aws_kinds/bench.rs"]
-mod bench;
-
 use std::{
     collections::BTreeSet,
     sync::Mutex,
@@ -10,7 +7,6 @@ use std::{
 };
 
 use aws_infra::{Clients, gather};
-use bench::Bench;
 use provision::{
     desired::{Artifact, Facts, Graph, Upload, desired, kept},
     destroy::{Destroyed, destroy},
@@ -24,6 +20,8 @@ use sha2::{Digest as _, Sha256};
 use spec::cluster::{Aws, Provider};
 use testkit::emulator::{Delays, Emulator, Mode};
 use tokio_util::sync::CancellationToken;
+
+use crate::bench::Bench;
 
 const PUBLIC: &str = "
 cluster_name: graph-public
@@ -110,8 +108,7 @@ impl Ground {
                 retries.lock().unwrap().push(format!("{key}: {error}"));
             }
         };
-        let report =
-            execute(plan, &self.bench.cloud, &self.settings, &events, &CancellationToken::new()).await;
+        let report = execute(plan, &self.bench.cloud, &self.settings, &events, &CancellationToken::new()).await;
         println!("{report}\nretried: {:#?}", retries.lock().unwrap());
         report
     }
@@ -138,7 +135,7 @@ async fn life(yaml: &str, mode: Mode) {
     let report = ground.execute(&plan).await;
     assert!(report.is_complete(), "{report}");
 
-    let calls = emulator.calls();
+    let calls = emulator.mark();
     let (graph, second) = ground.plan().await;
     assert!(second.is_empty(), "{second}");
     let calls = emulator.calls_since(calls);

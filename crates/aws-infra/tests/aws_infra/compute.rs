@@ -12,7 +12,7 @@ use spec::cluster::VolumeType;
 
 use crate::{
     balancing::target_group,
-    bench::{Bench, REGION, key},
+    bench::{Bench, key},
     iam::role,
     network::{make_subnet, make_vpc},
 };
@@ -151,6 +151,23 @@ async fn a_group_and_its_instances() {
     }
 }
 
+/// Two, with nothing in them.
+async fn make_groups(bench: &Bench) -> [String; 2] {
+    let vpc = make_vpc(bench).await;
+    let subnets = [make_subnet(bench, &vpc, 1).await, make_subnet(bench, &vpc, 2).await];
+    let security = default_group(bench, &vpc).await;
+    let made = template(bench, &[security]).await;
+    let template = bench.create(&key(Kind::LaunchTemplate, &["node"]), Resource::LaunchTemplate(made)).await.id;
+    let mut arns = ["a", "b"].map(str::to_owned);
+    for arn in &mut arns {
+        let name = names::regional(&bench.cluster, arn);
+        let made = AutoScalingGroup { name, min: 0, desired: Some(0), ..group(bench, &template, &subnets) };
+        let at = key(Kind::AutoScalingGroup, &[arn]);
+        *arn = bench.create(&at, Resource::AutoScalingGroup(made)).await.arn.unwrap();
+    }
+    arns
+}
+
 #[tokio::test]
 async fn ecs() {
     let bench = Bench::new("ecs").await;
@@ -161,12 +178,10 @@ async fn ecs() {
     let at = key(Kind::EcsCluster, &[]);
     bench.born(&at, cluster(false), vec![cluster(true)]).await;
 
+    let groups = make_groups(&bench).await;
     let provider = |name: &str, percent| CapacityProvider {
         name: names::regional(&bench.cluster, name),
-        auto_scaling_group: format!(
-            "arn:aws:autoscaling:{REGION}:123456789012:autoScalingGroup:{}:autoScalingGroupName/{name}",
-            "12345678-1234-1234-1234-123456789012"
-        ),
+        auto_scaling_group: groups[usize::from(name == "b")].clone(),
         target_capacity_percent: percent,
         instance_warmup_s: 60,
         termination_protection: true,

@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use provision::{
-    cloud::Cloud as _,
+    cloud::{Cloud as _, ErrorKind},
     resource::{
         ElasticIp, InternetGateway, Kind, NatGateway, Peer, Ports, Resource, Route, RouteTable, Rule, SecurityGroup,
         Subnet, Via, Vpc, VpcEndpoint,
@@ -179,11 +179,14 @@ async fn a_security_group() {
     ];
     let main = bench.born(&at, group("main", &[&https], &[]), changed).await.id;
 
-    // Two that name each other, in the wrong order.
+    // Two that name each other: the first attempt takes its side of it away.
     let back = rule(Ports::Udp(53, 53), Peer::SecurityGroup(main), "back");
     bench.change(&bench.wanted(&key(Kind::SecurityGroup, &["peer"]), group("peer", &[&back], &[]))).await;
-    bench.gone(&at).await;
+    let found = bench.find(&at, Kind::SecurityGroup).await.unwrap();
+    let error = bench.cloud.delete(&bench.cluster, &found).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::DependencyViolation);
     bench.gone(&key(Kind::SecurityGroup, &["peer"])).await;
+    bench.gone(&at).await;
 }
 
 #[tokio::test]

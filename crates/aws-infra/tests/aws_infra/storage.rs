@@ -78,7 +78,8 @@ async fn a_bucket_with_everything_in_it() {
 
 #[tokio::test]
 async fn a_bucket_of_the_users_choice() {
-    let bench = Bench::new("s3-given").await.beside("s3-given", BucketName::Given("my-very-own-bucket".to_owned())).await;
+    let bench =
+        Bench::new("s3-given").await.beside("s3-given", BucketName::Given("my-very-own-bucket".to_owned())).await;
     let at = key(Kind::Bucket, &[]);
     bench.born(&at, Resource::Bucket(bucket("my-very-own-bucket")), vec![]).await;
 
@@ -144,6 +145,9 @@ async fn objects() {
 
     // Everything else is the running cluster's.
     fill(&bench, &name, ["apis/a/head.json".to_owned(), "bundles/1".to_owned(), "bin/1/a".to_owned()]).await;
+    let few: Vec<String> = bench.observe(Kind::Object).await.into_iter().map(|found| found.ids.id).collect();
+    assert_eq!(few, ["bin/1/a", "private/ca.json"]);
+    fill(&bench, &name, (0..1000).map(|number| format!("nonce/{number}"))).await;
     let seen: Vec<String> = bench.observe(Kind::Object).await.into_iter().map(|found| found.ids.id).collect();
     assert_eq!(seen, ["bin/1/a", "private/ca.json"]);
     bench.gone(&key(Kind::Bucket, &[])).await;
@@ -153,8 +157,6 @@ async fn objects() {
 #[tokio::test]
 async fn a_log_group() {
     let bench = Bench::new("logs").await;
-    let group = |days| {
-        Resource::LogGroup(LogGroup { name: names::log_group(&bench.cluster), retention_days: days })
-    };
+    let group = |days| Resource::LogGroup(LogGroup { name: names::log_group(&bench.cluster), retention_days: days });
     bench.life(&key(Kind::LogGroup, &[]), group(Some(30)), vec![group(Some(7)), group(None), group(Some(1))]).await;
 }

@@ -68,7 +68,11 @@ async fn a_load_balancer_with_targets_and_listeners() {
     let changed = changed.into_iter().map(Resource::LoadBalancer).collect();
     let at = key(Kind::LoadBalancer, &["shared"]);
     let ids = bench.born(&at, Resource::LoadBalancer(balancer), changed).await;
-    assert_eq!(Some(ids), bench.find(&at, Kind::LoadBalancer).await.map(|found| found.ids), "known from the first call");
+    assert_eq!(
+        Some(ids),
+        bench.find(&at, Kind::LoadBalancer).await.map(|found| found.ids),
+        "known from the first call"
+    );
 
     let first = targets(&bench, &vpc).await;
     let second = target_group("cx-elb-b", &vpc, 9000);

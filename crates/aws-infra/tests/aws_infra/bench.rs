@@ -47,7 +47,7 @@ pub async fn config(emulator: &Emulator) -> SdkConfig {
 
 impl Bench {
     pub async fn new(name: &str) -> Self {
-        Self::on(Emulator::start(Mode::Plain, &Delays::none()), name, BucketName::Standard).await
+        Self::on(Emulator::start(Mode::Strict, &Delays::none()), name, BucketName::Standard).await
     }
 
     pub async fn on(emulator: impl Into<Arc<Emulator>>, name: &str, bucket: BucketName) -> Self {

@@ -1,0 +1,14 @@
+//! Against the emulator: every kind of resource (found, made, found as wanted, changed field by field, removed), and whole
+//! clusters.
+
+mod balancing;
+mod bench;
+mod compute;
+mod credentials;
+mod facts;
+mod foreign;
+mod graph;
+mod iam;
+mod network;
+mod pages;
+mod storage;
