@@ -94,11 +94,24 @@ const SILENCE: Duration = Duration::from_secs(60);
 impl Client {
     /// `endpoint` is `https://host:port`; its certificate must come from the authority in `ca_pem`, and no other.
     pub fn new(endpoint: &str, ca_pem: &str, credentials: Arc<dyn Authenticate>) -> Result<Self, ClientError> {
+        Self::through(endpoint, ca_pem, credentials, None)
+    }
+
+    /// The same, by way of a proxy that takes `CONNECT` (`http://address:port`).
+    pub fn through(
+        endpoint: &str,
+        ca_pem: &str,
+        credentials: Arc<dyn Authenticate>,
+        proxy: Option<&str>,
+    ) -> Result<Self, ClientError> {
         let tls = transport::client_config(ca_pem).map_err(|error| ClientError::Setup(chain(&error)))?;
-        let http = reqwest::Client::builder()
+        let mut builder = reqwest::Client::builder().no_proxy();
+        if let Some(proxy) = proxy {
+            builder = builder.proxy(reqwest::Proxy::https(proxy).map_err(|error| ClientError::Setup(chain(&error)))?);
+        }
+        let http = builder
             .tls_backend_preconfigured(tls)
             .https_only(true)
-            .no_proxy()
             .connect_timeout(CONNECT)
             .read_timeout(SILENCE)
             .redirect(reqwest::redirect::Policy::none())

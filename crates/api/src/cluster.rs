@@ -7,6 +7,8 @@ use time::OffsetDateTime;
 pub const CLUSTER_KEY: &str = "cluster.json";
 /// State key of the cluster's certificate authority with its key.
 pub const AUTHORITY_KEY: &str = "private/authority.json";
+/// State key of the [`CaRecord`].
+pub const CA_KEY: &str = "ca.json";
 /// State key of the [`ApiKeyRecord`] made with the cluster.
 pub const DEFAULT_API_KEY_KEY: &str = "private/api-keys/default.json";
 /// Id of that key in `keys.json`.
@@ -25,6 +27,13 @@ pub struct ClusterRecord {
     pub host_names: Vec<String>,
     #[serde(with = "time::serde::rfc3339")]
     pub created_at: OffsetDateTime,
+}
+
+/// The authority's certificate, for those who may not read its key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CaRecord {
+    /// PEM.
+    pub certificate: String,
 }
 
 /// An API key's value. Secret: only under `private/`.

@@ -36,6 +36,27 @@ pub struct ReplicaSpec {
     pub drain_timeout: Duration,
 }
 
+/// What the container of a replica on Amazon ECS is told, as JSON in the environment variable [`TASK_VARIABLE`]
+/// (`cortex task`). The container fetches the bundle by itself, with the role of its task.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TaskSpec {
+    pub api: String,
+    /// As in [`ReplicaSpec`].
+    pub version: String,
+    pub predictor: spec::realtime::Predictor,
+    pub region: String,
+    pub bucket: String,
+    /// SHA-256 of the bundle in that bucket.
+    pub bundle: String,
+    /// The ONNX Runtime library within the container.
+    pub onnxruntime: PathBuf,
+}
+
+/// Where a container finds its [`TaskSpec`].
+pub const TASK_VARIABLE: &str = "CORTEX_TASK";
+/// Address that a container's replica listens at, such as `0.0.0.0:8080`.
+pub const TASK_LISTEN_VARIABLE: &str = "CORTEX_LISTEN";
+
 /// A replica's own account of itself, rewritten atomically at every change of phase.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReplicaStatus {

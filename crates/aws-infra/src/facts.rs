@@ -35,14 +35,14 @@ pub struct AccountFacts {
 
 impl AccountFacts {
     /// With what the CLI brings.
-    pub fn into_facts(self, node_binary: Artifact, artifacts: Vec<Artifact>, uploads: Vec<Upload>) -> Facts {
+    pub fn into_facts(self, node_binary: Artifact, onnxruntime: Artifact, uploads: Vec<Upload>) -> Facts {
         Facts {
             account_id: self.caller.account_id,
             partition: self.caller.partition,
             availability_zones: self.availability_zones,
             images: self.images,
             node_binary,
-            artifacts,
+            onnxruntime,
             uploads,
             brought_network: self.brought_network,
             existing_security_group: self.existing_security_group,

@@ -19,6 +19,7 @@ mod cloud;
 mod content;
 mod credentials;
 mod facts;
+mod health;
 mod kind;
 mod tags;
 
@@ -27,3 +28,4 @@ pub use cloud::{AwsCloud, BucketName};
 pub use content::{Content, ContentError, Contents, NoContents};
 pub use credentials::{Caller, SetupError, load};
 pub use facts::{AccountFacts, FactsError, certificate_problem, gather, runtime_identity};
+pub use health::{Target, target_health};

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
-use crate::output::Format;
+use crate::{output::Format, tunnel::ConnectTo};
 
 /// Deploys machine-learning models as HTTPS APIs, into your own AWS account or on this machine.
 #[derive(Debug, Parser)]
@@ -40,9 +40,9 @@ pub enum Command {
     Version(Version),
     /// Print a completion script for a shell.
     Completion { shell: Shell },
-    /// The process of a local cluster that keeps the others running.
+    /// The process of a control node, or of a local cluster, that keeps the others running.
     #[command(hide = true)]
-    Node(ProcessArguments),
+    Node(NodeArguments),
     /// The control plane process.
     #[command(hide = true)]
     Operator(ProcessArguments),
@@ -56,6 +56,13 @@ pub enum Command {
         #[arg(long)]
         spec: PathBuf,
     },
+    /// One copy of one API, in a container of Amazon ECS.
+    #[command(hide = true)]
+    Task {
+        /// Only tell, by the exit code, whether the replica of this container is ready.
+        #[arg(long)]
+        healthy: bool,
+    },
     /// Print the reference page of all commands.
     #[command(name = "__reference", hide = true)]
     Reference,
@@ -66,6 +73,21 @@ pub struct ProcessArguments {
     /// The cluster's directory.
     #[arg(long)]
     pub directory: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct NodeArguments {
+    #[command(flatten)]
+    pub process: ProcessArguments,
+    /// The bucket of the cluster on AWS that this machine is a control node of.
+    #[arg(long, env = "CORTEX_BUCKET", requires = "region")]
+    pub bucket: Option<String>,
+    /// The bucket's region.
+    #[arg(long, env = "CORTEX_REGION")]
+    pub region: Option<String>,
+    /// Where operator and gateway of a control node listen.
+    #[arg(long, env = "CORTEX_LISTEN_ADDRESS", default_value = "0.0.0.0")]
+    pub listen_address: std::net::IpAddr,
 }
 
 /// Which cluster a command talks to.
@@ -166,17 +188,29 @@ pub struct ClusterUp {
     /// Do not ask.
     #[arg(short, long)]
     pub yes: bool,
+    /// AWS: return when everything is made, without waiting for the control nodes to work.
+    #[arg(long)]
+    pub no_wait: bool,
+    /// AWS: the `cortex` for the nodes (x86-64 Linux, glibc 2.34 or older); this program itself if it is left out.
+    #[arg(long, value_name = "FILE")]
+    pub node_binary: Option<PathBuf>,
+    /// AWS: the ONNX Runtime library for the nodes; the pinned one is fetched if it is left out.
+    #[arg(long, value_name = "FILE")]
+    pub onnxruntime: Option<PathBuf>,
     #[command(flatten)]
     pub printed: Printed,
 }
 
-/// A cluster of this machine; may be left out if there is only one.
+/// A cluster of this machine, which may be left out if there is only one; or one on AWS, by file, or by name and region.
 #[derive(Debug, Args)]
 pub struct WhichCluster {
     /// Name of the cluster.
     #[arg(short, long, value_name = "NAME")]
     pub name: Option<String>,
-    /// Take the name from a cluster configuration.
+    /// Region of a cluster on AWS.
+    #[arg(long, value_name = "REGION", requires = "name")]
+    pub region: Option<String>,
+    /// Take name, provider and region from a cluster configuration.
     #[arg(short, long, value_name = "FILE", conflicts_with = "name")]
     pub config: Option<PathBuf>,
 }
@@ -227,14 +261,23 @@ pub struct EnvConfigure {
     /// The cluster of this machine that it stands for; may be left out if there is only one.
     #[arg(long, value_name = "NAME", conflicts_with = "operator_endpoint")]
     pub cluster: Option<String>,
-    /// `https://host:port` of another machine's cluster.
-    #[arg(short = 'p', long, value_name = "URL", requires_all = ["ca_file", "token_file"])]
+    /// `https://host:port` of a cluster on AWS (`cortex cluster info`), or of another machine's.
+    #[arg(short = 'p', long, value_name = "URL")]
     pub operator_endpoint: Option<String>,
     /// That cluster's certificate authority (`cortex cluster cert`).
     #[arg(long, value_name = "FILE", requires = "operator_endpoint")]
     pub ca_file: Option<PathBuf>,
+    /// SHA-256 of that authority's certificate, which the operator shows; without it, or the file, you are asked.
+    #[arg(long, value_name = "SHA256", requires = "operator_endpoint", conflicts_with = "ca_file")]
+    pub ca_fingerprint: Option<String>,
+    /// Region of a cluster on AWS; from the standard AWS settings if it is left out.
+    #[arg(long, value_name = "REGION", conflicts_with = "token_file")]
+    pub region: Option<String>,
+    /// Dial ADDRESS:PORT for HOST:PORT, for example a tunnel into a private network; may be repeated.
+    #[arg(long, value_name = "HOST:PORT:ADDRESS:PORT", requires = "operator_endpoint")]
+    pub connect_to: Vec<ConnectTo>,
     /// A file with that cluster's admin token; it is read at every use and not copied.
-    #[arg(long, value_name = "FILE", requires = "operator_endpoint")]
+    #[arg(long, value_name = "FILE", requires_all = ["operator_endpoint", "ca_file"])]
     pub token_file: Option<PathBuf>,
     #[command(flatten)]
     pub printed: Printed,

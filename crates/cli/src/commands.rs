@@ -3,6 +3,7 @@
 mod api_key;
 mod cluster;
 mod completion;
+mod confirm;
 mod delete;
 mod deploy;
 mod env;
@@ -11,6 +12,8 @@ mod logs;
 mod predict;
 mod reference;
 mod version;
+
+pub use confirm::confirm;
 
 use crate::{
     args::{ApiKey, Arguments, Cluster, Command, Env},
@@ -26,10 +29,10 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Delete(arguments) => delete::delete(arguments).await,
         Command::Predict(arguments) => predict::predict(arguments).await,
         Command::Cluster(Cluster::Up(arguments)) => Box::pin(cluster::up::up(arguments)).await,
-        Command::Cluster(Cluster::Info(arguments)) => cluster::info::info(arguments).await,
-        Command::Cluster(Cluster::Down(arguments)) => cluster::down::down(arguments).await,
-        Command::Cluster(Cluster::Cert(arguments)) => cluster::cert::cert(arguments),
-        Command::Env(Env::Configure(arguments)) => env::configure::configure(arguments).await,
+        Command::Cluster(Cluster::Info(arguments)) => Box::pin(cluster::info::info(arguments)).await,
+        Command::Cluster(Cluster::Down(arguments)) => Box::pin(cluster::down::down(arguments)).await,
+        Command::Cluster(Cluster::Cert(arguments)) => cluster::cert::cert(arguments).await,
+        Command::Env(Env::Configure(arguments)) => Box::pin(env::configure::configure(arguments)).await,
         Command::Env(Env::List(printed)) => env::list::list(printed.output),
         Command::Env(Env::Default { name, printed }) => env::default::default(name, printed.output),
         Command::Env(Env::Delete { name, printed }) => env::delete::delete(&name, printed.output),
@@ -37,9 +40,11 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Version(arguments) => version::version(arguments).await,
         Command::Completion { shell } => completion::completion(shell),
         Command::Reference => reference::reference(),
-        Command::Node(arguments) => process::node(&arguments.directory).await,
+        Command::Node(arguments) => Box::pin(process::node(arguments)).await,
         Command::Operator(arguments) => Box::pin(process::operator(&arguments.directory)).await,
         Command::Gateway(arguments) => Box::pin(process::gateway(&arguments.directory)).await,
+        Command::Task { healthy: true } => process::task_is_healthy(),
+        Command::Task { healthy: false } => Box::pin(process::task()).await,
         Command::Replica { spec } => Box::pin(process::replica(&spec)).await,
     }
 }

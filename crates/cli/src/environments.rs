@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     home::{Home, io_failure, make_private_directory, write_private},
     report::{Exit, Failure},
+    tunnel::ConnectTo,
 };
 
 /// The file of environments.
@@ -25,6 +26,9 @@ pub struct Environment {
     /// The cluster's certificate authority, PEM: the only one that is trusted to name the operator and the gateway.
     pub ca_certificate: String,
     pub credential: CredentialSource,
+    /// Addresses to dial instead of those in the endpoints; names in certificates stay what they are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub connect_to: Vec<ConnectTo>,
 }
 
 /// Where the proof of identity comes from; never the proof itself.
@@ -33,6 +37,16 @@ pub struct Environment {
 pub enum CredentialSource {
     /// A local cluster's admin token.
     TokenFile(PathBuf),
+    /// The caller's AWS credentials, from the standard settings at the time of use; signed for the cluster's region.
+    Aws { region: String },
+}
+
+impl Environment {
+    /// Whether it is one of that cluster on AWS.
+    #[cfg(feature = "aws")]
+    pub fn is_of_aws(&self, cluster: &str, region: &str) -> bool {
+        self.cluster == cluster && matches!(&self.credential, CredentialSource::Aws { region: own } if own == region)
+    }
 }
 
 impl Environments {
@@ -99,6 +113,7 @@ mod tests {
             operator_endpoint: "https://localhost:8888".to_owned(),
             ca_certificate: String::new(),
             credential: CredentialSource::TokenFile("/token".into()),
+            connect_to: Vec::new(),
         }
     }
 

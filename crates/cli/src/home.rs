@@ -33,6 +33,11 @@ impl Home {
         self.0.join("clusters")
     }
 
+    /// Of the one replica in a container.
+    pub fn task(&self) -> PathBuf {
+        self.0.join("task")
+    }
+
     pub fn cache(&self) -> PathBuf {
         self.0.join("cache")
     }

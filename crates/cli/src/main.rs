@@ -4,8 +4,11 @@
 //! binary; `local` is a cluster on this machine. Only here and in `process` are adapters chosen.
 
 mod args;
+#[cfg(feature = "aws")]
+mod aws;
 mod commands;
 mod environments;
+mod founding;
 mod home;
 mod local;
 mod operator_client;
@@ -13,6 +16,7 @@ mod output;
 mod process;
 mod project;
 mod report;
+mod tunnel;
 
 use std::process::ExitCode;
 

@@ -3,7 +3,10 @@
 mod gateway;
 mod node;
 mod operator;
+mod place;
+mod redirect;
 mod replica;
+mod task;
 
 use std::{fs, net::SocketAddr, path::Path};
 
@@ -18,10 +21,11 @@ pub use gateway::gateway;
 pub use node::node;
 pub use operator::operator;
 pub use replica::replica;
+pub use task::{task, task_is_healthy};
 
 use crate::{
     home::io_failure,
-    local::{Claim, Layout, Role, Settings},
+    local::{Claim, Layout, Role},
     report::{Exit, Failure},
 };
 
@@ -46,7 +50,7 @@ fn begin() {
         .init();
 }
 
-/// Runs a process that has a role in a local cluster. A failure is told where `cluster up` and `cluster info` look for it.
+/// Runs a process that has a role in a cluster's directory. A failure is told where `cluster up` and `cluster info` look for it.
 async fn as_role<F>(directory: &Path, role: Role, serve: F) -> Result<(), Failure>
 where
     F: AsyncFnOnce(&Layout, &Claim) -> Result<(), Failure>,
@@ -78,14 +82,6 @@ fn stop_requested() -> Result<impl Future<Output = ()>, Failure> {
             _ = interrupt.recv() => {}
         }
         tracing::info!("asked to stop");
-    })
-}
-
-/// The settings of the cluster in a directory.
-fn settings(layout: &Layout) -> Result<Settings, Failure> {
-    Settings::load(layout)?.ok_or_else(|| {
-        Failure::internal(format!("{} holds no cluster", layout.directory.display()))
-            .hint("`cortex cluster up` makes one")
     })
 }
 

@@ -47,9 +47,22 @@ impl Failure {
         Self::new(Exit::NotSupported, "cli.not_supported", message)
     }
 
+    /// Of a build without the feature `aws`.
+    #[cfg(not(feature = "aws"))]
+    pub fn without_aws() -> Self {
+        Self::not_supported("this `cortex` was built without support for AWS: nothing was done")
+            .hint("build it with the feature `aws`, which is on by default")
+    }
+
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+
+    /// Says first what it is about.
+    #[cfg(feature = "aws")]
+    pub fn about(self, what: &str) -> Self {
+        Self { message: format!("{what}: {}", self.message), ..self }
     }
 
     pub fn exit_code(&self) -> ExitCode {

@@ -112,7 +112,7 @@ impl Gateway {
     }
 
     /// Serves until `stop`, then finishes the requests it has begun, within the server's drain limit.
-    pub async fn serve(self, server: Server, stop: impl Future<Output = ()>) {
+    pub async fn serve(&self, server: Server, stop: impl Future<Output = ()>) {
         let (pipeline, encrypted) = (Arc::clone(&self.pipeline), server.tls.is_some());
         let handler = move |request, peer| {
             let pipeline = Arc::clone(&pipeline);

@@ -15,6 +15,9 @@ pub const RESOURCE_TAG: &str = "cortex.dev/resource";
 /// What consoles show.
 pub const NAME_TAG: &str = "Name";
 
+/// Beginning of the object that holds the keys which the cluster runs with, if it does not run as its instance role.
+pub const RUNTIME_KEYS: &str = "private/runtime/";
+
 /// "CreateLoadBalancer" and "CreateTargetGroup", Elastic Load Balancing API reference: letters, digits and dashes, not
 /// beginning with `internal-`.
 const BALANCING_MAX: usize = 32;
@@ -44,6 +47,11 @@ pub fn role(cluster: &ClusterId, suffix: &str) -> String {
 /// Of all roles and instance profiles of the cluster, and of nothing else.
 pub fn iam_path(cluster: &ClusterId) -> String {
     format!("/cortex/{}/{}/", cluster.region, cluster.name)
+}
+
+/// Of [`role`].
+pub fn role_arn(partition: &str, cluster: &ClusterId, suffix: &str) -> String {
+    format!("arn:{partition}:iam::{}:role{}{}", cluster.account_id, iam_path(cluster), role(cluster, suffix))
 }
 
 /// The bucket, unless `cluster.yaml` names one.

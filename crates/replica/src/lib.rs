@@ -23,5 +23,6 @@ mod server;
 mod status;
 
 pub use error::Error;
+pub use onnx::{LIBRARY, library_for_nodes};
 pub use python::StartFailure;
 pub use run::{Limits, run, run_with};

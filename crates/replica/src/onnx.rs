@@ -13,6 +13,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value};
 use tokio::task::spawn_blocking;
 
+pub use library::{LIBRARY, library_for_nodes};
 use session::Sessions;
 use signature::Signature;
 

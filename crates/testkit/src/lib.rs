@@ -12,6 +12,7 @@ pub mod emulator;
 mod eventually;
 pub mod faults;
 mod load;
+pub mod nodes;
 mod outcome;
 mod ports;
 pub mod process;

@@ -30,6 +30,28 @@ pub fn of_directory(directory: &Path) -> Vec<u32> {
         .collect()
 }
 
+/// Everybody who was started with this in the environment (`NAME=value`, or the beginning of that).
+pub fn of_environment(variable: &str) -> Vec<u32> {
+    let processes = fs::read_dir("/proc").unwrap_or_else(|error| panic!("/proc: {error}"));
+    processes
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter(|pid| {
+            // Others' processes cannot be read, and are none of ours.
+            let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+            environment.split(|&byte| byte == 0).any(|entry| entry.starts_with(variable.as_bytes()))
+        })
+        .filter(|&pid| is_alive(pid))
+        .collect()
+}
+
+/// `kill -9` of one that may be gone by now.
+pub fn kill_if_there(pid: u32) {
+    if let Some(process) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
+        let _ = kill_process(process, Signal::KILL);
+    }
+}
+
 /// `kill -9`.
 pub fn kill(pid: u32) {
     let Some(process) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { panic!("{pid} is no process id") };

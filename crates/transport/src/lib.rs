@@ -10,4 +10,4 @@ mod tls;
 pub use address::{Address, InvalidAddress, Listener, Peer, Stream};
 pub use authority::{Authority, AuthorityError, AuthorityPem, LEAF_DAYS};
 pub use server::{Limits, Server};
-pub use tls::{ServerTls, TlsError, client_config, fingerprint, public_key_sha256};
+pub use tls::{ServerTls, TlsError, client_config, fingerprint, presented, public_key_sha256, with_fingerprint};

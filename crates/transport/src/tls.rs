@@ -6,10 +6,17 @@
 use std::{sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
-use rustls::{ClientConfig, RootCertStore, ServerConfig, crypto::CryptoProvider};
-use rustls_pki_types::{CertificateDer, pem::PemObject as _};
+use base64::Engine as _;
+use rustls::{
+    ClientConfig, DigitallySignedStruct, RootCertStore, ServerConfig, SignatureScheme,
+    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature},
+};
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject as _};
 use sha2::{Digest as _, Sha256};
 use time::OffsetDateTime;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
 
 use crate::{Authority, AuthorityError, LEAF_DAYS};
 
@@ -99,6 +106,78 @@ pub fn public_key_sha256(pem: &str) -> Result<String, TlsError> {
     let certificate = CertificateDer::from_pem_slice(pem.as_bytes()).map_err(|_| TlsError::NotPem)?;
     let parsed = rustls::server::ParsedCertificate::try_from(&certificate)?;
     Ok(hex::encode(Sha256::digest(parsed.subject_public_key_info())))
+}
+
+/// The certificates that a server shows, PEM, the leaf first; not verified in any way. For asking a person whether they
+/// are the right ones, or comparing them with a fingerprint.
+///
+/// # Errors
+///
+/// Nobody answers, or not with TLS.
+pub async fn presented(address: &str, host: &str) -> std::io::Result<Vec<String>> {
+    let invalid =
+        |error: &dyn std::fmt::Display| std::io::Error::new(std::io::ErrorKind::InvalidInput, error.to_string());
+    let config = ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+        .map_err(|error| invalid(&error))?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Unverified(provider())))
+        .with_no_client_auth();
+    let name = ServerName::try_from(host.to_owned()).map_err(|error| invalid(&error))?;
+    let stream = TcpStream::connect(address).await?;
+    let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
+    let certificates = stream.get_ref().1.peer_certificates().unwrap_or_default();
+    Ok(certificates.iter().map(|certificate| pem(certificate)).collect())
+}
+
+/// The first of these certificates with that fingerprint, as [`fingerprint`] has it.
+pub fn with_fingerprint(certificates: &[String], wanted: &str) -> Option<String> {
+    certificates.iter().find(|pem| fingerprint(pem).is_ok_and(|found| found == wanted)).cloned()
+}
+
+fn pem(certificate: &CertificateDer<'_>) -> String {
+    let base64 = base64::engine::general_purpose::STANDARD.encode(certificate);
+    let lines: Vec<&str> = base64.as_bytes().chunks(64).filter_map(|line| std::str::from_utf8(line).ok()).collect();
+    format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n"))
+}
+
+/// Takes whatever it is shown. The connection is closed without a byte of ours.
+#[derive(Debug)]
+struct Unverified(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Unverified {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
 }
 
 fn provider() -> Arc<CryptoProvider> {

@@ -66,7 +66,7 @@ fn health(health: InstanceHealth) -> &'static str {
 }
 
 pub(crate) async fn create(call: Call<'_>, wanted: &Wanted, group: &AutoScalingGroup<String>) -> Result<Ids> {
-    call.begun(wanted, make(call, wanted, group)).await?;
+    call.begun(wanted, Box::pin(make(call, wanted, group))).await?;
     // The reply to the creation is empty, and the ARN has a random part.
     let request = call.clients.auto_scaling.describe_auto_scaling_groups().auto_scaling_group_names(&group.name);
     let groups = request.send().await.map_err(auto_scaling)?.auto_scaling_groups.unwrap_or_default();

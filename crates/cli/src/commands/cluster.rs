@@ -7,12 +7,15 @@ pub mod up;
 
 use std::{fs, path::Path};
 
-use spec::cluster::Cluster;
+use spec::cluster::{Aws, Cluster, Provider};
 
+#[cfg(feature = "aws")]
+use crate::aws;
 use crate::{
     args::WhichCluster,
     home::{Home, io_failure},
     local::{self, Registered},
+    output::Format,
     report::{Exit, Failure},
 };
 
@@ -27,11 +30,89 @@ fn read_config(file: &Path) -> Result<Cluster, Failure> {
     Ok(spec::cluster::parse(&file.display().to_string(), &text)?)
 }
 
-fn find(home: &Home, which: &WhichCluster) -> Result<Registered, Failure> {
-    let name = match (&which.name, &which.config) {
-        (Some(name), _) => Some(name.clone()),
-        (None, Some(file)) => Some(read_config(file)?.name),
-        (None, None) => None,
+/// The cluster that a command is about.
+enum Which {
+    Local(Registered),
+    Aws(There),
+}
+
+/// A cluster on AWS.
+struct There {
+    name: String,
+    region: String,
+    /// From its file, if there is one.
+    #[cfg_attr(not(feature = "aws"), expect(dead_code, reason = "nothing can be done with it"))]
+    settings: Option<Box<Aws>>,
+}
+
+fn which(home: &Home, which: &WhichCluster) -> Result<Which, Failure> {
+    let name = match (&which.name, &which.region, &which.config) {
+        (Some(name), Some(region), _) => {
+            return Ok(Which::Aws(There { name: name.clone(), region: region.clone(), settings: None }));
+        }
+        (Some(name), None, _) => Some(name.clone()),
+        (None, _, Some(file)) => match read_config(file)? {
+            Cluster { name, provider: Provider::Aws(aws) } => {
+                return Ok(Which::Aws(There { name, region: aws.region.clone(), settings: Some(aws) }));
+            }
+            local => Some(local.name),
+        },
+        (None, _, None) => None,
     };
-    local::find(home, name.as_deref())
+    let found = local::find(home, name.as_deref());
+    found.map(Which::Local).map_err(|failure| match failure.exit {
+        Exit::NotFound => {
+            failure.hint("a cluster on AWS is named by --name and --region, or by its file with --config")
+        }
+        _ => failure,
+    })
+}
+
+#[cfg(feature = "aws")]
+impl There {
+    async fn account(&self) -> Result<aws::Account, Failure> {
+        let keys = self.settings.as_ref().and_then(|settings| settings.create_credentials.as_ref());
+        aws::connect(Some(&self.region), keys).await
+    }
+
+    fn bucket(&self) -> aws::BucketName {
+        match &self.settings {
+            None => aws::BucketName::Unknown,
+            Some(settings) => settings.bucket.clone().map_or(aws::BucketName::Standard, aws::BucketName::Given),
+        }
+    }
+
+    async fn down(&self, yes: bool, output: Format) -> Result<(), Failure> {
+        aws::down(&self.name, &self.account().await?, self.bucket(), yes, output).await
+    }
+
+    async fn info(&self, output: Format) -> Result<(), Failure> {
+        aws::info(&self.name, &self.account().await?, self.bucket(), output).await
+    }
+
+    async fn cert(&self) -> Result<String, Failure> {
+        aws::cert(&self.name, &self.account().await?, self.bucket()).await
+    }
+}
+
+#[cfg(not(feature = "aws"))]
+impl There {
+    async fn down(&self, _: bool, _: Format) -> Result<(), Failure> {
+        Err(self.cannot())
+    }
+
+    async fn info(&self, _: Format) -> Result<(), Failure> {
+        Err(self.cannot())
+    }
+
+    async fn cert(&self) -> Result<String, Failure> {
+        Err(self.cannot())
+    }
+
+    fn cannot(&self) -> Failure {
+        let Self { name, region, .. } = self;
+        let failure = Failure::without_aws();
+        let message = format!("the cluster {name} in {region}: {}", failure.message);
+        Failure { message, ..failure }
+    }
 }

@@ -43,7 +43,7 @@ struct Outcome {
 pub async fn deploy(arguments: args::Deploy) -> Result<(), Failure> {
     let format = arguments.printed.output;
     let apis = read(&arguments.file)?;
-    let (_, client) = connect(arguments.target.env.as_deref())?;
+    let (_, client) = connect(arguments.target.env.as_deref()).await?;
     let directory = project_directory(&arguments.file);
     let bundle = project::pack(directory, &arguments.file)?;
     let sha256 = upload(&client, bundle).await?;

@@ -18,7 +18,7 @@ use crate::{
 const POLL: Duration = Duration::from_secs(1);
 
 pub async fn get(arguments: args::Get) -> Result<(), Failure> {
-    let (_, client) = connect(arguments.target.env.as_deref())?;
+    let (_, client) = connect(arguments.target.env.as_deref()).await?;
     let format = arguments.printed.output;
     if !arguments.watch {
         return data(&render(&client, arguments.api.as_deref(), format).await?);

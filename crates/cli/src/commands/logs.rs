@@ -11,7 +11,7 @@ use crate::{
 };
 
 pub async fn logs(arguments: args::Logs) -> Result<(), Failure> {
-    let (_, client) = connect(arguments.target.env.as_deref())?;
+    let (_, client) = connect(arguments.target.env.as_deref()).await?;
     let query = LogQuery { follow: arguments.follow, tail: arguments.tail };
     let mut lines = std::pin::pin!(client.logs(&arguments.api, &query).await?);
     while let Some(line) = lines.next().await {

@@ -15,6 +15,7 @@ use crate::{
     operator_client::connect,
     output::data,
     report::{Exit, Failure},
+    tunnel,
 };
 
 pub async fn predict(arguments: args::Predict) -> Result<(), Failure> {
@@ -23,14 +24,17 @@ pub async fn predict(arguments: args::Predict) -> Result<(), Failure> {
         let message = format!("{} is not JSON: {error}", arguments.file.display());
         return Err(Failure::new(Exit::InvalidConfig, "predict.not_json", message));
     }
-    let (environment, client) = connect(arguments.target.env.as_deref())?;
+    let (environment, client) = connect(arguments.target.env.as_deref()).await?;
     let endpoint = client.api(&arguments.api).await?.summary.endpoint;
     let key = client.api_key().await?.api_key;
     let tls =
         transport::client_config(&environment.ca_certificate).map_err(|error| Failure::internal(error.to_string()))?;
-    let http = reqwest::Client::builder()
+    let mut builder = reqwest::Client::builder().no_proxy();
+    if let Some(proxy) = tunnel::proxy(&environment.connect_to).await? {
+        builder = builder.proxy(reqwest::Proxy::https(proxy).map_err(|error| Failure::internal(error.to_string()))?);
+    }
+    let http = builder
         .tls_backend_preconfigured(tls)
-        .no_proxy()
         .connect_timeout(Duration::from_secs(10))
         .build()
         .map_err(|error| Failure::internal(error.to_string()))?;

@@ -30,7 +30,7 @@ pub async fn version(arguments: args::Version) -> Result<(), Failure> {
 }
 
 async fn cluster(environment: Option<&str>) -> Result<Option<String>, Failure> {
-    let (_, client) = connect(environment)?;
+    let (_, client) = connect(environment).await?;
     match client.info().await.map_err(Failure::from) {
         Ok(info) => Ok(Some(info.version)),
         Err(failure) if failure.exit == Exit::Unreachable => {

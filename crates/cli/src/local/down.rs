@@ -37,10 +37,7 @@ pub fn remove(home: &Home, cluster: &Registered) -> Result<Vec<String>, Failure>
         _ => {}
     }
     let mut environments = Environments::load(home)?;
-    let stood_for = |environment: &crate::environments::Environment| {
-        let CredentialSource::TokenFile(path) = &environment.credential;
-        path.starts_with(&cluster.directory)
-    };
+    let stood_for = |environment: &crate::environments::Environment| matches!(&environment.credential, CredentialSource::TokenFile(path) if path.starts_with(&cluster.directory));
     let names: Vec<_> = environments
         .environments
         .iter()

@@ -35,6 +35,11 @@ impl Layout {
         self.directory.join("settings.json")
     }
 
+    /// Of a control node on AWS, instead of the settings.
+    pub fn node_file(&self) -> PathBuf {
+        self.directory.join("node.json")
+    }
+
     pub fn token_file(&self) -> PathBuf {
         self.directory.join("admin-token")
     }

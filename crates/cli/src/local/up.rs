@@ -11,17 +11,16 @@ use std::{
 
 use api::{
     Client,
-    cluster::{AUTHORITY_KEY, ApiKeyRecord, CLUSTER_KEY, ClusterRecord, DEFAULT_API_KEY_ID, DEFAULT_API_KEY_KEY},
+    cluster::{CLUSTER_KEY, ClusterRecord},
     replica::Phase,
-    routes::{KEYS_KEY, KeyHash, Keys},
 };
-use identity::{KeyKind, Secret, sha256_hex};
-use state::{LocalState, State, read, update};
+use identity::{KeyKind, Secret};
+use state::{LocalState, State, update};
 use time::OffsetDateTime;
-use transport::{Authority, AuthorityPem};
 
 use super::{Layout, Role, Settings, down, role::last_lines};
 use crate::{
+    founding::found,
     home::{io_failure, make_private_directory, write_private},
     operator_client::Bearer,
     report::{Exit, Failure},
@@ -74,17 +73,7 @@ pub async fn bring_up(layout: &Layout, settings: &Settings, before: Option<&Sett
 async fn write_documents(layout: &Layout, settings: &Settings) -> Result<(), Failure> {
     let state = LocalState::open(&layout.state()).await?;
     let state: &dyn State = &state;
-    if read::<AuthorityPem>(state, AUTHORITY_KEY).await?.is_none() {
-        let authority = Authority::generate(&settings.name, OffsetDateTime::now_utc())
-            .map_err(|error| Failure::internal(error.to_string()))?;
-        let pem = authority.to_pem();
-        update(state, AUTHORITY_KEY, |present: Option<AuthorityPem>| present.is_none().then(|| pem.clone())).await?;
-    }
-    let key = KeyKind::Api.generate();
-    let record = ApiKeyRecord { value: key.expose().to_owned() };
-    update(state, DEFAULT_API_KEY_KEY, |present: Option<ApiKeyRecord>| present.is_none().then(|| record.clone()))
-        .await?;
-    write_key_hash(state).await?;
+    let certificate = found(state, &settings.name).await?;
     let record = ClusterRecord {
         name: settings.name.clone(),
         provider: "local".to_owned(),
@@ -99,29 +88,10 @@ async fn write_documents(layout: &Layout, settings: &Settings) -> Result<(), Fai
         (present.as_ref() != Some(&wanted)).then_some(wanted)
     })
     .await?;
-    if let Some((pem, _)) = read::<AuthorityPem>(state, AUTHORITY_KEY).await? {
-        write_private(&layout.ca_file(), pem.certificate.as_bytes())?;
-    }
+    write_private(&layout.ca_file(), certificate.as_bytes())?;
     if !layout.token_file().exists() {
         write_private(&layout.token_file(), KeyKind::LocalAdmin.generate().expose().as_bytes())?;
     }
-    Ok(())
-}
-
-/// The gateways know the key made with the cluster by its hash.
-async fn write_key_hash(state: &dyn State) -> Result<(), Failure> {
-    let Some((record, _)) = read::<ApiKeyRecord>(state, DEFAULT_API_KEY_KEY).await? else { return Ok(()) };
-    let hash = KeyHash { id: DEFAULT_API_KEY_ID.to_owned(), sha256: sha256_hex(&record.value) };
-    update(state, KEYS_KEY, |present: Option<Keys>| {
-        let mut keys = present.unwrap_or_default();
-        if keys.keys.contains(&hash) {
-            return None;
-        }
-        keys.keys.retain(|key| key.id != hash.id);
-        keys.keys.push(hash.clone());
-        Some(keys)
-    })
-    .await?;
     Ok(())
 }
 

@@ -1,13 +1,12 @@
-//! `cortex gateway`: the data plane of a local cluster.
+//! `cortex gateway`: the data plane of a cluster.
 
-use std::{path::Path, sync::Arc};
+use std::path::Path;
 
 use ::gateway::{Gateway, Options};
 use api::replica::Phase;
-use state::LocalState;
 use transport::{Limits, Server};
 
-use super::{as_role, listen, server_tls, settings, stop_requested};
+use super::{as_role, listen, place, redirect, server_tls, stop_requested};
 use crate::{
     local::{Claim, Layout, Role},
     report::Failure,
@@ -18,17 +17,42 @@ pub async fn gateway(directory: &Path) -> Result<(), Failure> {
 }
 
 async fn serve(layout: &Layout, claim: &Claim) -> Result<(), Failure> {
-    let settings = settings(layout)?;
+    let parts = place::gateway(layout).await?;
     let stop = stop_requested()?;
-    let state = Arc::new(LocalState::open(&layout.state()).await?);
-    let tls = server_tls(&*state, &settings.host_names).await?;
-    let listener = listen(settings.gateway).await?;
-    let gateway = Gateway::start(Options::new(state, layout.gateway_cache())).await;
-    claim.say(Phase::Ready, &format!("serving at {}", settings.api_endpoint()))?;
-    tracing::info!(address = %settings.gateway, "serving");
+    let tls = server_tls(&*parts.state, &parts.host_names).await?;
+    let listener = listen(parts.listen).await?;
+    let plain = match &parts.plain {
+        Some(plain) => Some((listen(plain.listen).await?, plain.serves)),
+        None => None,
+    };
+    let gateway = Gateway::start(Options::new(parts.state, layout.gateway_cache())).await;
+    claim.say(Phase::Ready, &format!("serving at {}", parts.endpoint))?;
+    tracing::info!(address = %parts.listen, "serving");
     let server = Server { listener, tls: Some(tls.clone()), limits: Limits::default() };
+    let (stopped, asked) = tokio::sync::watch::channel(false);
+    let wait = || {
+        let mut asked = asked.clone();
+        async move {
+            let _ = asked.wait_for(|asked| *asked).await;
+        }
+    };
+    let without_tls = async {
+        let Some((listener, serves)) = plain else { return };
+        let server = Server { listener, tls: None, limits: Limits::default() };
+        if serves {
+            gateway.serve(server, wait()).await;
+        } else {
+            redirect::serve(server, wait()).await;
+        }
+    };
+    let serving = async {
+        tokio::join!(gateway.serve(server, wait()), without_tls, async {
+            stop.await;
+            stopped.send_replace(true);
+        });
+    };
     tokio::select! {
-        () = gateway.serve(server, stop) => {}
+        () = serving => {}
         () = tls.keep_renewed() => {}
     }
     Ok(())

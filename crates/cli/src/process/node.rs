@@ -1,11 +1,11 @@
-//! `cortex node`: keeps the operator and the gateway of a local cluster running.
+//! `cortex node`: keeps the operator and the gateway of a local cluster, or of a control node on AWS, running.
 //!
 //! It starts each, starts it again when it ends, and passes a request to stop on to both. If a node is killed, the
 //! processes it started live on; the next node finds them by their locks and watches over them as over its own.
 
 use std::{
     fs::OpenOptions,
-    path::Path,
+    net::IpAddr,
     process::Stdio,
     time::{Duration, Instant},
 };
@@ -15,6 +15,7 @@ use tokio::process::Command;
 
 use super::{begin, stop_requested};
 use crate::{
+    args::NodeArguments,
     home::io_failure,
     local::{Claim, Layout, Role},
     report::Failure,
@@ -30,11 +31,14 @@ const STEADY: Duration = Duration::from_secs(10);
 /// What each process gets to end by itself.
 const PATIENCE: Duration = Duration::from_secs(35);
 
-pub async fn node(directory: &Path) -> Result<(), Failure> {
+pub async fn node(arguments: NodeArguments) -> Result<(), Failure> {
     begin();
-    let layout = Layout::new(directory);
-    let claim = Claim::take(&layout, Role::Node).await?;
+    let layout = Layout::new(arguments.process.directory);
     let stop = stop_requested()?;
+    if let (Some(bucket), Some(region)) = (&arguments.bucket, &arguments.region) {
+        prepare(&layout, region, bucket, arguments.listen_address).await?;
+    }
+    let claim = Claim::take(&layout, Role::Node).await?;
     claim.say(Phase::Ready, "running")?;
     tokio::select! {
         () = stop => {}
@@ -44,6 +48,16 @@ pub async fn node(directory: &Path) -> Result<(), Failure> {
     claim.say(Phase::Draining, "stopping")?;
     tokio::join!(Role::Operator.stop(&layout, PATIENCE), Role::Gateway.stop(&layout, PATIENCE));
     Ok(())
+}
+
+#[cfg(feature = "aws")]
+async fn prepare(layout: &Layout, region: &str, bucket: &str, listen: IpAddr) -> Result<(), Failure> {
+    Box::pin(super::place::aws::prepare(layout, region, bucket, listen)).await
+}
+
+#[cfg(not(feature = "aws"))]
+async fn prepare(_: &Layout, _: &str, _: &str, _: IpAddr) -> Result<(), Failure> {
+    Err(Failure::without_aws())
 }
 
 async fn keep(layout: &Layout, role: Role) -> Result<(), Failure> {

@@ -119,7 +119,7 @@ async fn on_socket_file(directory: &Path, origin: &Origin) -> Address {
     let address = Address::Unix(directory.join("gateway.sock"));
     let listener = Listener::bind(&address).await.unwrap();
     let server = Server { listener, tls: None, limits: Limits::default() };
-    tokio::spawn(gateway.serve(server, std::future::pending()));
+    tokio::spawn(async move { gateway.serve(server, std::future::pending()).await });
     address
 }
 

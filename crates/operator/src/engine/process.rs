@@ -23,6 +23,7 @@ use api::wire::LogQuery;
 use async_trait::async_trait;
 use state::State;
 
+pub use self::bundle::unpack as unpack_bundle;
 use self::{
     entry::Entry,
     home::{Home, Record},

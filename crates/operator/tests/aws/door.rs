@@ -47,10 +47,8 @@ impl Door {
     }
 
     pub async fn open_with(budgets: Budgets) -> Self {
-        let directory = Arc::new(tempfile::tempdir().expect("a temporary directory"));
-        let state: Arc<dyn State> = Arc::new(LocalState::open(&directory.path().join("state")).await.expect("opens"));
-        let authority = Authority::generate("test", OffsetDateTime::now_utc()).expect("an authority");
-        Self::on(ScriptedSts::start().await, state, directory, Arc::new(authority), budgets).await
+        let (state, directory, authority) = Self::ground().await;
+        Self::on(ScriptedSts::start().await, state, directory, authority, budgets).await
     }
 
     /// A second operator of the same cluster.
@@ -59,7 +57,32 @@ impl Door {
         Self::on(sts, Arc::clone(&self.state), Arc::clone(&self.directory), Arc::clone(authority), generous()).await
     }
 
+    /// One whose STS is at that address.
+    pub async fn open_at(sts: &str) -> Self {
+        let (state, directory, authority) = Self::ground().await;
+        Self::asking(sts, ScriptedSts::start().await, state, directory, authority, generous()).await
+    }
+
+    async fn ground() -> (Arc<dyn State>, Arc<tempfile::TempDir>, Arc<Authority>) {
+        let directory = Arc::new(tempfile::tempdir().expect("a temporary directory"));
+        let state: Arc<dyn State> = Arc::new(LocalState::open(&directory.path().join("state")).await.expect("opens"));
+        let authority = Authority::generate("test", OffsetDateTime::now_utc()).expect("an authority");
+        (state, directory, Arc::new(authority))
+    }
+
     pub async fn on(
+        sts: ScriptedSts,
+        state: Arc<dyn State>,
+        directory: Arc<tempfile::TempDir>,
+        authority: Arc<Authority>,
+        budgets: Budgets,
+    ) -> Self {
+        let url = sts.url();
+        Self::asking(&url, sts, state, directory, authority, budgets).await
+    }
+
+    async fn asking(
+        sts_url: &str,
         sts: ScriptedSts,
         state: Arc<dyn State>,
         directory: Arc<tempfile::TempDir>,
@@ -80,7 +103,7 @@ impl Door {
             regions: vec![region],
             own_roles: OwnRoles { prefixes: vec!["cortex-test-".to_owned()], arns: Vec::new() },
         };
-        let endpoint_of_sts = StsEndpoint::parse(&sts.url()).expect("a loopback address");
+        let endpoint_of_sts = StsEndpoint::parse(sts_url).expect("a loopback address");
         let real_client = Arc::new(HttpsSts::new(Some(endpoint_of_sts)).expect("a client"));
         let authenticator = AwsAuthenticator::new(trust, real_client, Arc::clone(&state), budgets);
         let operator = Operator {

@@ -24,8 +24,8 @@ pub struct Facts {
     pub images: BTreeMap<Key, String>,
     /// Fetched by every node when it boots.
     pub node_binary: Artifact,
-    /// Everything else that nodes fetch by hash.
-    pub artifacts: Vec<Artifact>,
+    /// Fetched by every worker, for the containers that run there.
+    pub onnxruntime: Artifact,
     /// What the cluster needs in its bucket before the first node boots.
     pub uploads: Vec<Upload>,
     /// Present if the user brings subnets.

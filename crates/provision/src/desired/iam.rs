@@ -16,7 +16,12 @@ pub(super) struct Roles {
 
 pub(super) fn add(build: &mut Build<'_>) -> Roles {
     let instance = policies::instance_trust(build);
-    let control = role(build, "control", "operator and gateway", instance.clone(), policies::control(build));
+    // With keys of its own the cluster runs as their user; then the role is for booting and nothing else.
+    let policy = match &build.facts.runtime_identity {
+        None => policies::control(build),
+        Some(_) => policies::boot(build),
+    };
+    let control = role(build, "control", "operator and gateway", instance.clone(), policy);
     let worker = role(build, "worker", "worker nodes", instance, policies::worker(build));
     role(build, "task", "replicas", policies::task_trust(build), policies::task(build));
     Roles { control: profile(build, &control), worker: profile(build, &worker) }

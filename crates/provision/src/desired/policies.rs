@@ -5,7 +5,10 @@
 use serde_json::{Value, json};
 
 use super::{Build, storage::bucket_name};
-use crate::{names, resource::Policy};
+use crate::{
+    names::{self, RUNTIME_KEYS},
+    resource::Policy,
+};
 
 /// Of the bucket: TLS only, and secrets for nobody but the control nodes. An `Allow` elsewhere does not help against it.
 pub(super) fn bucket(build: &Build<'_>) -> Policy {
@@ -109,6 +112,12 @@ pub(super) fn control(build: &Build<'_>) -> Policy {
     ])
 }
 
+/// Control nodes of a cluster that runs with keys of its own: as far as these keys.
+pub(super) fn boot(build: &Build<'_>) -> Policy {
+    let bucket = bucket_arn(build);
+    policy(&[allow(&["s3:GetObject"], json!([format!("{bucket}/bin/*"), format!("{bucket}/{RUNTIME_KEYS}*")]))])
+}
+
 /// Worker nodes: the ECS agent ("Amazon ECS container instance IAM role", ECS developer guide), images from the
 /// account's registry, logs of containers, and what a node boots from.
 pub(super) fn worker(build: &Build<'_>) -> Policy {
@@ -176,7 +185,5 @@ fn bucket_arn(build: &Build<'_>) -> String {
 }
 
 fn role_arn(build: &Build<'_>, name: &str) -> String {
-    let path = names::iam_path(build.cluster);
-    let name = names::role(build.cluster, name);
-    format!("arn:{}:iam::{}:role{path}{name}", build.facts.partition, build.facts.account_id)
+    names::role_arn(&build.facts.partition, build.cluster, name)
 }

@@ -51,7 +51,7 @@ fn objects(build: &mut Build<'_>, bucket: &Key, balancing: &Balancing) -> Vec<Ke
         build.add(&key, Resource::Object(Object { bucket: Link::name(bucket), object_key, sha256, source, inputs }));
         keys.push(key);
     };
-    for artifact in [&facts.node_binary].into_iter().chain(&facts.artifacts) {
+    for artifact in [&facts.node_binary, &facts.onnxruntime] {
         add(artifact.object_key(), Some(artifact.sha256.clone()), artifact.name.clone(), BTreeMap::new());
     }
     for upload in &facts.uploads {

@@ -130,7 +130,7 @@ impl Spec {
             availability_zones: ["a", "b", "c"].map(|zone| format!("{}{zone}", self.aws.region)).into(),
             images: image_parameters(&self.aws).into_iter().map(image).collect::<BTreeMap<_, _>>(),
             node_binary: Artifact { name: "cortex".to_owned(), sha256: "ab".repeat(32) },
-            artifacts: vec![Artifact { name: "libonnxruntime.so".to_owned(), sha256: "cd".repeat(32) }],
+            onnxruntime: Artifact { name: "libonnxruntime.so".to_owned(), sha256: "cd".repeat(32) },
             uploads: vec![
                 Upload {
                     object_key: "config/cluster.json".to_owned(),

@@ -24,7 +24,10 @@ use crate::{
 
 /// The version that `ort` was made for.
 pub(super) const VERSION: &str = "1.31.1";
-const LIBRARY: &str = "libonnxruntime.so";
+/// What the library is called, wherever it lies.
+pub const LIBRARY: &str = "libonnxruntime.so";
+/// 29 MB, on a slow line.
+const FETCH_LIMIT: Duration = Duration::from_secs(600);
 /// Of directories in which a fetch is under way.
 const FETCH_PREFIX: &str = ".fetch-";
 
@@ -69,6 +72,21 @@ impl Wheel {
             .filter(|_| cfg!(target_env = "gnu"))
             .ok_or_else(|| Error::NoRuntimeForPlatform { version: VERSION, platform: format!("{os} on {arch}") })
     }
+}
+
+/// The library for the machines of a cluster on AWS, whatever this machine is; fetched with `python`'s pip if `cache` does
+/// not have it.
+///
+/// # Errors
+///
+/// It cannot be fetched, or is not the pinned one.
+pub async fn library_for_nodes(cache: &Path, python: &Path) -> Result<PathBuf, Error> {
+    let cache = cache.join("nodes");
+    fs::create_dir_all(&cache).map_err(Error::io("create", &cache))?;
+    let status = tempfile::Builder::new().prefix(FETCH_PREFIX).tempdir_in(&cache);
+    let status = status.map_err(Error::io("create a directory in", &cache))?;
+    let status = StatusFile::claim(&status.path().join("status.json"))?;
+    cached(&WHEELS[0], &cache, python, FETCH_LIMIT, &status).await
 }
 
 /// The library to load: the one in the settings if there is one, or else the cached one.

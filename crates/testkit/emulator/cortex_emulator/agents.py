@@ -14,6 +14,7 @@ from moto.ec2.models import ec2_backends
 from moto.ecs.models import ecs_backends
 from moto.elbv2.models import elbv2_backends
 
+from . import placement
 from .errors import AwsError
 from .tasks import STOPPED, ServiceTask
 
@@ -52,6 +53,7 @@ def _instance(ec2: Any, instance: Any) -> dict[str, Any]:
         "id": instance.id,
         "state": instance.state,
         "type": instance.instance_type,
+        "size": placement.size_of(instance.instance_type),
         "image": instance.image_id,
         "zone": instance.availability_zone,
         "private_ip": instance.private_ip,
@@ -151,3 +153,40 @@ def set_target_health(
                 del reported[target]
             return {"reported": {name: list(facts) for name, facts in reported.items()}}
     raise AwsError("TargetGroupNotFound", f"there is no target group {target_group}")
+
+
+def balancers(region: str = "us-east-1", account: str = DEFAULT_ACCOUNT_ID) -> dict[str, list[dict[str, Any]]]:
+    """All that it takes to be the load balancers: what they listen on, whom they forward to, how they check those."""
+    elb = elbv2_backends[account][region]
+    listeners = [
+        {
+            "dns_name": balancer.dns_name,
+            "state": balancer.state,
+            "port": int(listener.port),
+            "protocol": listener.protocol,
+            "target_groups": sorted(
+                arn for action in listener.default_actions for arn in elb._get_target_group_arns_from(action.data)
+            ),
+        }
+        for balancer in elb.load_balancers.values()
+        for listener in balancer.listeners.values()
+    ]
+    groups = [
+        {
+            "arn": group.arn,
+            "target_type": group.target_type,
+            "check": {
+                "protocol": group.health_check_protocol,
+                "port": str(group.health_check_port or "traffic-port"),
+                "path": group.health_check_path or "/",
+                "codes": (getattr(group, "matcher", None) or {}).get("HttpCode", "200-399"),
+                "timeout": float(group.health_check_timeout_seconds),
+                "healthy_after": int(group.healthy_threshold_count),
+                "unhealthy_after": int(group.unhealthy_threshold_count),
+            },
+            "targets": [{"id": each["Id"], "port": int(each["Port"])} for each in group.targets.values()],
+            "reported": {name: state for name, (state, _) in group.__dict__.get("cortex_reported", {}).items()},
+        }
+        for group in elb.target_groups.values()
+    ]
+    return {"listeners": listeners, "groups": groups}

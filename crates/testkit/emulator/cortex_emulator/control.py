@@ -150,5 +150,6 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "agents/instances": agents.instances,
     "agents/poll": agents.poll,
     "agents/report": agents.report,
+    "balancers": agents.balancers,
     "targets/health": agents.set_target_health,
 }

@@ -19,6 +19,8 @@ _MODELS = {
     "tagging": "resourcegroupstaggingapi",
 }
 _STS_VERSION = "2011-06-15"
+# AWS: AmazonS3/latest/userguide/VirtualHosting.html
+_BUCKET_HOST = re.compile(r"^(?P<bucket>.+)\.s3[.-](?:[a-z0-9-]+\.)?amazonaws\.com(?:\.cn)?(?::\d+)?$")
 _SCOPE = re.compile(r"^(?P<key>[^/]+)/(?P<day>\d{8})/(?P<region>[^/]+)/(?P<service>[^/]+)/aws4_request$")
 
 
@@ -143,7 +145,7 @@ class AwsRequest:
         if self.service != "s3" and "Action" in self.form:
             return self.form["Action"]
         try:
-            operation, _ = get_service_router(self.model_name).match(Request(dict(self.environ)))
+            operation, _ = get_service_router(self.model_name).match(Request(self.path_style()))
         except (NotFound, NotImplementedError, KeyError, ValueError):
             return ""
         return str(operation.name)
@@ -158,13 +160,28 @@ class AwsRequest:
         return self.json if self.header("x-amz-target") else self.form
 
     @cached_property
+    def s3_path(self) -> str:
+        """S3 only: `/bucket/key`, encoded, also of requests that name the bucket in their host."""
+        found = _BUCKET_HOST.match(self.header("host") or "")
+        return f"/{found['bucket']}{self.raw_path}" if found else self.raw_path
+
+    def path_style(self) -> dict[str, Any]:
+        """The request as moto gets it: the bucket is in the path, whatever the host was that was signed."""
+        environ = dict(self.environ)
+        if self.service == "s3" and self.s3_path != self.raw_path:
+            environ["HTTP_HOST"] = f"{environ['SERVER_NAME']}:{environ['SERVER_PORT']}"
+            environ["PATH_INFO"] = unquote(self.s3_path, "latin-1")
+            uri = f"{self.s3_path}?{self.raw_query}" if self.raw_query else self.s3_path
+            environ["RAW_URI"] = environ["REQUEST_URI"] = uri
+        return environ
+
+    @cached_property
     def bucket(self) -> str:
-        """S3 only; path-style, as for any endpoint that is an address."""
-        return unquote(self.raw_path).lstrip("/").partition("/")[0]
+        return unquote(self.s3_path).lstrip("/").partition("/")[0]
 
     @cached_property
     def key(self) -> str:
-        return unquote(self.raw_path).lstrip("/").partition("/")[2]
+        return unquote(self.s3_path).lstrip("/").partition("/")[2]
 
     def knows(self, action: str) -> bool:
         return action in get_service_model(self.model_name).operation_names

@@ -73,7 +73,7 @@ class Application:
             service=request.service,
             region=request.region,
             action=request.action,
-            resource=request.raw_path if request.service == "s3" else "",
+            resource=request.s3_path if request.service == "s3" else "",
             access_key_id=request.signature.access_key_id if request.signature else "",
             principal=GATE.principal.arn,
             status=status,
@@ -92,7 +92,7 @@ class Application:
     def _ask_moto(self, request: AwsRequest) -> Reply:
         _present_as_signed(request)
         try:
-            chunks, status, headers = run_wsgi_app(self._moto, request.environ, buffered=True)
+            chunks, status, headers = run_wsgi_app(self._moto, request.path_style(), buffered=True)
             content = b"".join(chunks)
         except Exception as error:
             if not proper_errors.active:
@@ -100,7 +100,9 @@ class Application:
             return render(request.service, request.method, _as_error(request, error))
         code = int(status.split()[0])
         plain = {name.lower(): value for name, value in headers.items()}
-        if proper_errors.active and code in (404, 405) and plain.get("content-type", "").startswith("text/html"):
+        # Without content it is an answer to HEAD, whose type says nothing.
+        html = content and plain.get("content-type", "").startswith("text/html")
+        if proper_errors.active and code in (404, 405) and html:
             return render(request.service, request.method, _unknown(request))
         return code, plain, content
 

@@ -251,6 +251,28 @@ class TargetGroups(BalancerCase):
         ask("targets/health", target_group="targets", target=instance, state="unhealthy", reason="Target.Timeout")
         self.assertEqual(state(), "unhealthy")
 
+    @about("reported_health", mode="plain")
+    def test_health_is_what_was_reported(self):
+        vpc, subnets = self.ground()
+        group, instance = self.target_group(vpc), self.instance(subnets[0])
+        self.listener(self.arn(subnets), group)
+
+        def state():
+            found = self.elbv2.describe_target_health(TargetGroupArn=group)["TargetHealthDescriptions"]
+            return found[0]["TargetHealth"]["State"]
+
+        targets = [{"Id": instance}]
+        self.elbv2.register_targets(TargetGroupArn=group, Targets=targets)
+        ask("agents/mode", mode="nodes")
+        self.assertEqual(state(), "initial")
+        for found in ("healthy", "unhealthy"):
+            ask("targets/health", target_group="targets", target=instance, state=found)
+            self.assertEqual(state(), found)
+        self.elbv2.deregister_targets(TargetGroupArn=group, Targets=targets)
+        self.elbv2.register_targets(TargetGroupArn=group, Targets=targets)
+        self.assertEqual(state(), "initial")
+        self.assertEqual([each["port"] for each in ask("balancers")["listeners"]], [443])
+
 
 class Certificates(BalancerCase):
     @about("certificate_in_use")

@@ -218,9 +218,13 @@ class Book(EmulatorCase):
         import test_identity
         import test_instances
         import test_network
+        import test_provisioning
         import test_s3
 
-        modules = [test_balancers, test_ecs, test_groups, test_identity, test_instances, test_network, test_s3]
+        modules = [
+            test_balancers, test_ecs, test_groups, test_identity, test_instances, test_network, test_provisioning,
+            test_s3,
+        ]  # fmt: skip
         self.assertTrue(all(modules))
         rules = {rule["name"] for rule in ask("rules")}
         self.assertEqual(sorted(rules - COVERED), [])

@@ -313,6 +313,11 @@ class Iam(EmulatorCase):
         arn = "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"
         self.iam.attach_role_policy(RoleName="node", PolicyArn=arn)
 
+    @about("user_ids", mode="plain")
+    def test_ids_tell_users_from_roles(self):
+        user = self.iam.create_user(UserName="alice")["User"]
+        self.assertRegex(user["UserId"], "^AIDA[A-Z0-9]{16,}$")
+
     @about("linked_role_once", mode="plain")
     def test_a_service_linked_role_is_made_once(self):
         self.iam.create_service_linked_role(AWSServiceName="ecs.amazonaws.com")

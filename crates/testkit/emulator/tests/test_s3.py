@@ -7,8 +7,12 @@ import unittest
 import urllib.error
 import urllib.request
 from unittest import mock
+from urllib.parse import quote
 
-from ground import ACCOUNT, EmulatorCase, about, ask, client, given, user
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+from ground import ACCOUNT, EmulatorCase, about, ask, client, given, server, user
 
 BUCKET = "bucket-of-tests"
 ARNS = [f"arn:aws:s3:::{BUCKET}", f"arn:aws:s3:::{BUCKET}/*"]
@@ -199,6 +203,23 @@ class Objects(EmulatorCase):
         self.assertEqual(self.s3.head_object(Bucket=BUCKET, Key=key)["ContentLength"], 6_000_000)
         self.s3.copy_object(Bucket=BUCKET, Key="copy", CopySource={"Bucket": BUCKET, "Key": key})
         self.assertEqual(len(self.s3.list_objects_v2(Bucket=BUCKET)["Contents"]), 2)
+
+    @given(auth="full")
+    def test_the_bucket_may_be_in_the_host(self):
+        self.bucket()
+        for key in ("one", "bin/a b"):
+            self.s3.put_object(Bucket=BUCKET, Key=key, Body=key.encode())
+            host = f"{BUCKET}.s3.us-east-1.amazonaws.com"
+            request = AWSRequest("GET", f"http://{host}/{quote(key)}")
+            administrator = server().welcome["admin"]
+            who = Credentials(administrator["access_key_id"], administrator["secret_access_key"])
+            S3SigV4Auth(who, "s3", "us-east-1").add_auth(request)
+            url = f"{server().endpoint}/{quote(key)}"
+            sent = urllib.request.Request(url, headers={**dict(request.headers.items()), "Host": host})
+            with urllib.request.urlopen(sent) as reply:
+                self.assertEqual(reply.read(), key.encode())
+        last = ask("calls")["calls"][-1]
+        self.assertEqual((last["action"], last["resource"]), ("GetObject", f"/{BUCKET}/bin/a%20b"))
 
 
 if __name__ == "__main__":

@@ -1,23 +1,24 @@
 //! `cortex cluster down`.
 
-use std::{
-    io::{self, IsTerminal as _, Write as _},
-    time::Instant,
-};
+use std::time::Instant;
 
-use super::find;
+use super::{Which, which};
 use crate::{
     args,
+    commands::confirm,
     home::Home,
     local::{self, Layout},
     output::say,
-    report::{Exit, Failure},
+    report::Failure,
 };
 
 pub async fn down(arguments: args::ClusterDown) -> Result<(), Failure> {
     let begin = Instant::now();
     let home = Home::find()?;
-    let cluster = find(&home, &arguments.which)?;
+    let cluster = match which(&home, &arguments.which)? {
+        Which::Local(cluster) => cluster,
+        Which::Aws(there) => return there.down(arguments.yes, arguments.printed.output).await,
+    };
     if !arguments.yes {
         confirm(&format!(
             "this ends the cluster `{}` and deletes {} with everything deployed in it",
@@ -38,25 +39,4 @@ pub async fn down(arguments: args::ClusterDown) -> Result<(), Failure> {
     arguments.printed.output.print(&result, |_| {
         format!("cluster {} is gone: {replicas} replicas stopped, nothing left ({seconds:.1} s)", cluster.name)
     })
-}
-
-/// Asks until the answer is yes or no. Without a terminal nobody can answer.
-fn confirm(what: &str) -> Result<(), Failure> {
-    if !io::stdin().is_terminal() {
-        return Err(Failure::new(Exit::Cancelled, "cli.confirmation_needed", format!("{what}: nobody can be asked"))
-            .hint("--yes answers beforehand"));
-    }
-    loop {
-        eprint!("{what}\ncontinue? (y/n) ");
-        let _ = io::stderr().flush();
-        let mut answer = String::new();
-        let read = io::stdin().read_line(&mut answer).map_err(|error| Failure::internal(error.to_string()))?;
-        match answer.trim() {
-            "y" | "Y" | "yes" => return Ok(()),
-            "n" | "N" | "no" => break,
-            _ if read == 0 => break,
-            _ => {}
-        }
-    }
-    Err(Failure::new(Exit::Cancelled, "cli.cancelled", "nothing was done"))
 }

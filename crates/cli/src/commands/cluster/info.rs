@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::find;
+use super::{Which, which};
 use crate::{
     args,
     home::Home,
@@ -32,7 +32,10 @@ struct Process {
 }
 
 pub async fn info(arguments: args::ClusterNamed) -> Result<(), Failure> {
-    let cluster = find(&Home::find()?, &arguments.which)?;
+    let cluster = match which(&Home::find()?, &arguments.which)? {
+        Which::Local(cluster) => cluster,
+        Which::Aws(there) => return there.info(arguments.printed.output).await,
+    };
     let layout = Layout::new(&cluster.directory);
     let settings = Settings::load(&layout)?.ok_or_else(|| {
         Failure::new(

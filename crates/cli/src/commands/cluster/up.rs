@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use serde::Serialize;
-use spec::cluster::Provider;
+use spec::cluster::{Aws, Provider};
 
 use super::read_config;
 use crate::{
@@ -28,9 +28,9 @@ struct Report {
 pub async fn up(arguments: args::ClusterUp) -> Result<(), Failure> {
     let begin = Instant::now();
     let cluster = read_config(&arguments.config)?;
-    let Provider::Local(config) = &cluster.provider else {
-        return Err(Failure::not_supported("clusters on AWS are not supported yet: nothing was made")
-            .hint("`provider: local` runs the same operator, gateway and replicas on this machine"));
+    let config = match &cluster.provider {
+        Provider::Local(config) => config,
+        Provider::Aws(aws) => return on_aws(&cluster.name, aws, &arguments).await,
     };
     let home = Home::find()?;
     let directory = directory(&home, &cluster.name, config.data_dir.as_deref())?;
@@ -70,6 +70,23 @@ pub async fn up(arguments: args::ClusterUp) -> Result<(), Failure> {
             result.configure
         )
     })
+}
+
+#[cfg(feature = "aws")]
+async fn on_aws(name: &str, aws: &Aws, arguments: &args::ClusterUp) -> Result<(), Failure> {
+    let options = crate::aws::Options {
+        yes: arguments.yes,
+        no_wait: arguments.no_wait,
+        node_binary: arguments.node_binary.clone(),
+        onnxruntime: arguments.onnxruntime.clone(),
+        output: arguments.printed.output,
+    };
+    crate::aws::up(name, aws, &options).await
+}
+
+#[cfg(not(feature = "aws"))]
+async fn on_aws(_: &str, _: &Aws, _: &args::ClusterUp) -> Result<(), Failure> {
+    Err(Failure::without_aws())
 }
 
 /// Where the cluster lives. It cannot move while it exists.

@@ -20,12 +20,18 @@ pub(super) fn projects(data: &Path) -> PathBuf {
 }
 
 /// The unpacked project, unpacking it if it is not there yet.
-pub(super) async fn unpack(data: &Path, state: &dyn State, sha256: &str) -> Result<PathBuf, EngineError> {
-    let target = projects(data).join(sha256);
+///
+/// # Errors
+///
+/// The State has no such bundle, or it is not one that our command line made, or the disk is full.
+pub async fn unpack(data: &Path, state: &dyn State, sha256: &str) -> Result<PathBuf, EngineError> {
+    let projects = projects(data);
+    fs::create_dir_all(&projects).map_err(|error| failed(&projects, &error))?;
+    let target = projects.join(sha256);
     if target.is_dir() {
         return Ok(target);
     }
-    let staging = projects(data).join(format!("{sha256}.{}", uuid::Uuid::now_v7().simple()));
+    let staging = projects.join(format!("{sha256}.{}", uuid::Uuid::now_v7().simple()));
     let archive = staging.with_extension("tar");
     let found = state.get_blob(&bundle_key(sha256), &archive).await;
     let outcome = match found {

@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from typing import Any
 
-from moto.elbv2.models import ELBv2Backend, FakeListener, FakeLoadBalancer
+from moto.elbv2.models import ELBv2Backend, FakeHealthStatus, FakeListener, FakeLoadBalancer, FakeTargetGroup
 from moto.elbv2.responses import ELBV2Response
 from moto.elbv2.ssl_policies import SSL_POLICIES
 from moto.moto_api._internal import mock_random
 
+from .. import agents
 from ..errors import AwsError
 from ..rules import fixes
 
@@ -149,3 +150,29 @@ def targets_of(elb: Any, balancer: Any) -> set[str]:
     }
 
 
+@fixes.around(FakeTargetGroup, "health_for")
+def reported_health(original: Original, group: Any, target: dict[str, Any], ec2: Any) -> Any:
+    """A target is what its health checks found: initial before the first, healthy or unhealthy after.
+
+    AWS: elasticloadbalancing/latest/network/target-group-health-checks.html
+    """
+    health = original(group, target, ec2)
+    reported = group.__dict__.get("cortex_reported", {}).get(target["Id"])
+    if health.status != "healthy":
+        return health
+    if reported is not None:
+        return as_found(health, *reported)
+    if group.load_balancer_arns and not agents.by_themselves():
+        return as_found(health, "initial", "Elb.RegistrationInProgress")
+    return health
+
+
+@reported_health.around(FakeTargetGroup, "deregister")
+def _(original: Original, group: Any, targets: list[dict[str, Any]]) -> None:
+    original(group, targets)
+    for target in targets:
+        group.__dict__.get("cortex_reported", {}).pop(target["Id"], None)
+
+
+def as_found(known: FakeHealthStatus, state: str, reason: str | None) -> FakeHealthStatus:
+    return FakeHealthStatus(known.instance_id, known.port, known.health_check_port, state, reason)

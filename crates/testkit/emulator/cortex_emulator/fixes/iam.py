@@ -37,6 +37,17 @@ def _aws_policies() -> dict[str, Any]:
     return {f"arn:aws:iam::aws:policy{data['Path']}{name}": (name, data) for name, data in policies.items()}
 
 
+@fixes.around(IAMBackend, "create_user")
+def user_ids(original: Original, iam: Any, *arguments: Any, **named: Any) -> Any:
+    """A user's unique id begins with `AIDA`, in capitals.
+
+    AWS: IAM/latest/UserGuide/reference_identifiers.html
+    """
+    user = original(iam, *arguments, **named)
+    user.id = f"AIDA{user.id[4:].upper()}"
+    return user
+
+
 @fixes.around(IAMBackend, "attach_role_policy")
 def aws_managed_policies(original: Original, iam: Any, policy_arn: str, role_name: str) -> None:
     """AWS's own policies exist. (Each is loaded when it is first named: all of them take 60 MB.)

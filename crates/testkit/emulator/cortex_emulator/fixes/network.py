@@ -207,3 +207,17 @@ def tagging_api(original: Original, ec2: Any) -> Iterator[TaggedResource]:
         for resource_id in ids:
             arn = f"arn:{ec2.partition}:ec2:{ec2.region_name}:{ec2.account_id}:{kind}/{resource_id}"
             yield TaggedResource(arn=arn, tags=dict(ec2.tags.get(resource_id, {})), resource_type=f"ec2:{kind}")
+
+
+@fixes.around(SubnetBackend, "delete_subnet")
+def associations_end(original: Original, ec2: Any, subnet_id: str) -> Any:
+    """The association of a subnet with a route table ends with the subnet.
+
+    AWS: vpc/latest/userguide/subnet-deleting.html
+    """
+    subnet = original(ec2, subnet_id)
+    for table in ec2.route_tables.values():
+        for association_id, target in list(table._associations.items()):
+            if target == subnet_id:
+                del table._associations[association_id]
+    return subnet

@@ -25,17 +25,6 @@ def versioning_root(original: Original, response: Any) -> Any:
     return status, headers, text.replace("GetBucketVersioningResponse", "VersioningConfiguration")
 
 
-@fixes.around(S3Response, "head_bucket")
-def missing_bucket(original: Original, response: Any) -> Any:
-    """HEAD of a bucket that does not exist answers 404.
-
-    AWS: AmazonS3/latest/API/API_HeadBucket.html
-    """
-    status, headers, body = original(response)
-    # Anything but HTML, which would be taken for an operation that moto does not know.
-    return status, {**headers, "content-type": "application/xml"}, body
-
-
 @fixes.around(AutoScalingResponse, "update_auto_scaling_group")
 def update_capacity_rebalance(original: Original, response: Any) -> Any:
     """An update of an Auto Scaling group changes capacity rebalancing too.

@@ -6,14 +6,14 @@ from typing import Any
 
 from moto.core.responses import ActionResult
 from moto.elbv2.exceptions import ValidationError
-from moto.elbv2.models import ELBv2Backend, FakeHealthStatus, FakeLoadBalancer, FakeTargetGroup
+from moto.elbv2.models import ELBv2Backend, FakeLoadBalancer, FakeTargetGroup
 from moto.elbv2.responses import ELBV2Response
 from moto.elbv2.ssl_policies import SSL_POLICIES
 
 from .. import world
 from ..clock import CLOCK
 from ..errors import AwsError
-from ..fixes.elb import TLS_PROTOCOLS, targets_of
+from ..fixes.elb import TLS_PROTOCOLS, as_found, targets_of
 from ..rules import strict
 
 Original = Callable[..., Any]
@@ -257,16 +257,13 @@ def target_health(original: Original, group: Any, target: dict[str, Any], ec2: A
     AWS: elasticloadbalancing/latest/network/target-group-health-checks.html
     """
     health = original(group, target, ec2)
-    if health.status != "healthy":
+    if health.status != "healthy" or target["Id"] in group.__dict__.get("cortex_reported", {}):
         return health
-    reported = getattr(group, "cortex_reported", {}).get(target["Id"])
-    if reported is not None:
-        return _health(health, *reported)
     if not group.load_balancer_arns:
-        return _health(health, "unused", "Target.NotInUse")
+        return as_found(health, "unused", "Target.NotInUse")
     since = group.__dict__.setdefault("cortex_since", {}).setdefault(target["Id"], CLOCK.now())
     if CLOCK.now() - since < CLOCK.delays["target_health"]:
-        return _health(health, "initial", "Elb.RegistrationInProgress")
+        return as_found(health, "initial", "Elb.RegistrationInProgress")
     return health
 
 
@@ -275,7 +272,3 @@ def _(original: Original, group: Any, targets: list[dict[str, Any]]) -> None:
     original(group, targets)
     for target in targets:
         group.__dict__.setdefault("cortex_since", {}).setdefault(target["Id"], CLOCK.now())
-
-
-def _health(known: FakeHealthStatus, state: str, reason: str | None) -> FakeHealthStatus:
-    return FakeHealthStatus(known.instance_id, known.port, known.health_check_port, state, reason)

@@ -46,12 +46,7 @@ def subnet_in_use(original: Original, ec2: Any, subnet_id: str) -> Any:
     """
     if world.interfaces_in(ec2, subnet_id):
         raise DependencyViolationError(f"The subnet '{subnet_id}' has dependencies and cannot be deleted.")
-    subnet = original(ec2, subnet_id)
-    for table in ec2.route_tables.values():
-        for association_id, target in list(table._associations.items()):
-            if target == subnet_id:
-                del table._associations[association_id]
-    return subnet
+    return original(ec2, subnet_id)
 
 
 @strict.around(VPCBackend, "create_vpc")

@@ -1,0 +1,46 @@
+//! What load balancers think of the nodes behind them.
+
+use std::fmt;
+
+use aws_sdk_elasticloadbalancingv2::types::TargetHealthStateEnum;
+use provision::cloud::CloudError;
+
+use crate::{Clients, classify::elb};
+
+/// One target of a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    pub id: String,
+    pub healthy: bool,
+    /// In the service's words.
+    pub state: String,
+    pub why: Option<String>,
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} is {}", self.id, self.state)?;
+        self.why.iter().try_for_each(|why| write!(f, ": {why}"))
+    }
+}
+
+/// All targets of a target group, by its ARN.
+///
+/// # Errors
+///
+/// AWS did not answer, or refused.
+pub async fn target_health(clients: &Clients, target_group: &str) -> Result<Vec<Target>, CloudError> {
+    let reply = clients.elb.describe_target_health().target_group_arn(target_group).send().await.map_err(elb)?;
+    let described = reply.target_health_descriptions.unwrap_or_default().into_iter();
+    let target = described.map(|description| {
+        let health = description.target_health;
+        let state = health.as_ref().and_then(|health| health.state.clone());
+        Target {
+            id: description.target.and_then(|target| target.id).unwrap_or_default(),
+            healthy: state == Some(TargetHealthStateEnum::Healthy),
+            state: state.as_ref().map_or("unknown", TargetHealthStateEnum::as_str).to_owned(),
+            why: health.and_then(|health| health.description),
+        }
+    });
+    Ok(target.collect())
+}

@@ -1,0 +1,32 @@
+//! A cluster in an AWS account, as the command line makes, shows and removes it.
+//!
+//! ```text
+//! up     account -> observe + facts -> plan -> question -> lease -> execute -> ready -> endpoints
+//! down   account -> observe -> question -> lease -> destroy -> what is left
+//! ```
+//!
+//! What a cluster consists of and how it comes to be is `provision`'s, the calls are `aws-infra`'s; here they meet the user:
+//! what is shown, asked and printed, which files are uploaded, and when it can be said that the cluster works.
+
+mod account;
+mod artifacts;
+mod contents;
+mod down;
+mod endpoints;
+mod info;
+mod keys;
+mod lock;
+mod node_config;
+mod progress;
+mod ready;
+mod state;
+mod up;
+
+pub use account::{Account, connect, default_region, setup};
+pub use aws_infra::BucketName;
+pub use down::down;
+pub use info::{cert, info};
+pub use keys::CallerKeys;
+pub use node_config::{NODE_CONFIG_KEY, NodeConfig, RuntimeKeys};
+pub use state::{cluster_state, node_state};
+pub use up::{Options, up};

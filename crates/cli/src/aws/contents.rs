@@ -1,0 +1,109 @@
+//! What `up` puts into the bucket.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use api::cluster::{CLUSTER_KEY, ClusterRecord};
+use async_trait::async_trait;
+use aws_infra::{Content, ContentError, Contents};
+use provision::{desired::Upload as Object, names};
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
+use spec::cluster::Credentials;
+use time::OffsetDateTime;
+
+use super::{
+    NodeConfig, RuntimeKeys,
+    artifacts::Upload,
+    endpoints::{Endpoints, Ports},
+    node_config::NODE_CONFIG_KEY,
+};
+
+const CLUSTER_RECORD: &str = "the cluster's addresses";
+const NODE_CONFIG: &str = "what control nodes are told";
+const RUNTIME_KEYS: &str = "the keys that the cluster runs with";
+
+/// Makes the content of every object of a cluster.
+pub struct ClusterContents {
+    files: BTreeMap<String, PathBuf>,
+    node_config: Vec<u8>,
+    runtime_keys: Option<Vec<u8>>,
+    cluster: String,
+    ports: Ports,
+}
+
+impl ClusterContents {
+    pub fn new(node: &NodeConfig, files: &[&Upload], runtime_keys: Option<&Credentials>, ports: Ports) -> Self {
+        let runtime_keys = runtime_keys.map(|pair| {
+            json(&RuntimeKeys {
+                access_key_id: pair.access_key_id.clone(),
+                secret_access_key: pair.secret_access_key.expose().to_owned(),
+            })
+        });
+        Self {
+            files: files.iter().map(|file| (file.artifact.name.clone(), file.path.clone())).collect(),
+            node_config: json(node),
+            runtime_keys,
+            cluster: node.cluster.clone(),
+            ports,
+        }
+    }
+
+    /// Everything but the files that nodes fetch by hash.
+    pub fn objects(&self, node: &NodeConfig) -> Vec<Object> {
+        let object = |object_key: &str, sha256, source: &str, endpoints| Object {
+            object_key: object_key.to_owned(),
+            sha256,
+            source: source.to_owned(),
+            endpoints,
+        };
+        let mut objects = vec![
+            object(CLUSTER_KEY, None, CLUSTER_RECORD, true),
+            object(NODE_CONFIG_KEY, Some(hex::encode(Sha256::digest(&self.node_config))), NODE_CONFIG, false),
+        ];
+        objects.extend(node.runtime_keys.iter().map(|key| object(key, None, RUNTIME_KEYS, false)));
+        objects
+    }
+}
+
+/// Other keys are another object, since what is there cannot be read and compared.
+pub fn runtime_keys_object(pair: &Credentials) -> String {
+    format!("{}{}.json", names::RUNTIME_KEYS, pair.access_key_id)
+}
+
+#[async_trait]
+impl Contents for ClusterContents {
+    async fn content(&self, source: &str, inputs: &BTreeMap<String, String>) -> Result<Content, ContentError> {
+        if let Some(path) = self.files.get(source) {
+            return Ok(Content::File(path.clone()));
+        }
+        match source {
+            NODE_CONFIG => Ok(Content::Bytes(self.node_config.clone())),
+            CLUSTER_RECORD => {
+                let name = |input: &str| inputs.get(input).ok_or_else(|| ContentError(format!("no input `{input}`")));
+                let endpoints = Endpoints::new(name("api")?, name("operator")?, self.ports);
+                Ok(Content::Bytes(json(&self.record(&endpoints))))
+            }
+            RUNTIME_KEYS => {
+                self.runtime_keys.clone().map(Content::Bytes).ok_or_else(|| ContentError("there are none".to_owned()))
+            }
+            other => Err(ContentError(format!("nothing is known about `{other}`"))),
+        }
+    }
+}
+
+impl ClusterContents {
+    fn record(&self, endpoints: &Endpoints) -> ClusterRecord {
+        ClusterRecord {
+            name: self.cluster.clone(),
+            provider: "aws".to_owned(),
+            api_endpoint: endpoints.api.clone(),
+            operator_endpoint: endpoints.operator.clone(),
+            host_names: endpoints.host_names.clone(),
+            created_at: OffsetDateTime::now_utc(),
+        }
+    }
+}
+
+fn json(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec_pretty(value).expect("these documents have string keys only")
+}

@@ -1,0 +1,137 @@
+//! `cluster down` on AWS: everything of the cluster goes, whatever state it is in; no file and no record is needed.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Instant,
+};
+
+use aws_infra::{AwsCloud, BucketName, NoContents};
+use provision::{
+    cloud::{ClusterId, Observed},
+    destroy::destroy,
+    execute::Settings,
+    observe::observe,
+    resource::Kind,
+};
+use serde::Serialize;
+use state::State;
+
+use super::{
+    account::{self, Account},
+    lock,
+    progress::{Progress, interruptible},
+    state::cluster_state,
+};
+use crate::{
+    commands::confirm,
+    environments::Environments,
+    home::Home,
+    output::{Format, say},
+    report::{Exit, Failure},
+};
+
+#[derive(Serialize)]
+struct Outcome {
+    cluster: String,
+    region: String,
+    account_id: String,
+    removed: usize,
+    environments_forgotten: Vec<String>,
+    seconds: f64,
+}
+
+/// `bucket`: as `cluster.yaml` has it, if there is one.
+pub async fn down(name: &str, account: &Account, bucket: BucketName, yes: bool, output: Format) -> Result<(), Failure> {
+    let begun = Instant::now();
+    let cluster = account.cluster(name);
+    let cloud = AwsCloud::new(account.clients.clone(), bucket, Arc::new(NoContents));
+    let settings = Settings::new(rand::random());
+    let kinds: Vec<Kind> = Kind::WANTED.iter().chain(Kind::GROWN).copied().collect();
+    let found = observe(&cloud, &cluster, &kinds, &settings).await.map_err(|error| account::cloud(&error))?;
+    if !yes && !found.is_empty() {
+        say!("{}", inventory(&found));
+        confirm(&format!(
+            "this deletes the cluster {cluster} of account {}, with everything deployed in it and everything in its \
+             bucket",
+            account.caller.account_id
+        ))?;
+    }
+    let cancel = interruptible();
+    let lock = match bucket_of(&found) {
+        Some(bucket) => {
+            let state: Arc<dyn State> = Arc::new(cluster_state(&account.config, bucket, Some(&cluster.account_id)));
+            Some(lock::take(state, &cluster, "down").await?)
+        }
+        None => None,
+    };
+    let progress = Progress::new(0);
+    let destroyed = destroy(&cloud, &cluster, &BTreeSet::new(), &settings, &progress, &cancel).await;
+    progress.finish();
+    if let Some(lock) = lock {
+        // Gone with its bucket, if all went well.
+        if !destroyed.is_complete() {
+            lock.release().await;
+        }
+    }
+    if !destroyed.is_complete() {
+        say!("{}", destroyed.to_string().trim_end());
+        let failure = match &destroyed.stopped {
+            Some(error) => account::cloud(error),
+            None if cancel.is_cancelled() => Failure::new(Exit::Cancelled, "cli.cancelled", "interrupted"),
+            None => Failure::new(Exit::General, "cluster.left", "not everything could be removed; see above"),
+        };
+        return Err(failure.hint("the same command goes on from here"));
+    }
+    let forgotten = forget(&cluster)?;
+    for name in &forgotten {
+        say!("environment {name} forgotten");
+    }
+    let outcome = Outcome {
+        cluster: cluster.name,
+        region: cluster.region,
+        account_id: cluster.account_id,
+        removed: destroyed.removed.len(),
+        environments_forgotten: forgotten,
+        seconds: begun.elapsed().as_secs_f64(),
+    };
+    output.print(&outcome, |outcome| match outcome.removed {
+        0 => format!("there is no cluster {} in {} ({:.1} s)", outcome.cluster, outcome.region, outcome.seconds),
+        removed => format!(
+            "cluster {} is gone: {removed} resources removed, nothing left ({:.1} s)",
+            outcome.cluster, outcome.seconds
+        ),
+    })
+}
+
+fn bucket_of(found: &[Observed]) -> Option<&str> {
+    found.iter().find(|found| found.kind == Kind::Bucket).map(|found| found.ids.id.as_str())
+}
+
+fn inventory(found: &[Observed]) -> String {
+    let mut counts: BTreeMap<Kind, usize> = BTreeMap::new();
+    for found in found {
+        *counts.entry(found.kind).or_default() += 1;
+    }
+    let lines: Vec<String> = counts.iter().map(|(kind, count)| format!("{count:>5}  {kind}")).collect();
+    lines.join("\n")
+}
+
+/// Environments of a cluster that is gone.
+fn forget(cluster: &ClusterId) -> Result<Vec<String>, Failure> {
+    let home = Home::find()?;
+    let mut all = Environments::load(&home)?;
+    let of_cluster: Vec<String> = all
+        .environments
+        .iter()
+        .filter(|(_, environment)| environment.is_of_aws(&cluster.name, &cluster.region))
+        .map(|(name, _)| name.clone())
+        .collect();
+    for name in &of_cluster {
+        all.remove(name);
+    }
+    if !of_cluster.is_empty() {
+        all.save(&home)?;
+    }
+    Ok(of_cluster)
+}
