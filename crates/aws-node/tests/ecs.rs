@@ -31,11 +31,17 @@ async fn tidy(engine: &EcsEngine, deployed: &[&str]) -> Result<(), String> {
 
 /// Passes go on until nothing of the engine's is left on ECS.
 async fn nothing_is_left(ground: &Ground, engine: &EcsEngine) {
+    let mark = ground.emulator.mark();
     testkit::eventually("services and definitions are gone", async || {
         tidy(engine, &[]).await?;
         let (services, definitions) = (ground.services().await, ground.definitions().await);
         let left: Vec<_> = services.iter().filter_map(|service| service.service_name()).collect();
-        if left.is_empty() && definitions.is_empty() { Ok(()) } else { Err(format!("{left:?} {definitions:?}")) }
+        if left.is_empty() && definitions.is_empty() {
+            return Ok(());
+        }
+        let refused = ground.emulator.calls_since(mark).into_iter().filter(|call| call.status >= 400);
+        let refused: BTreeSet<_> = refused.map(|call| format!("{} {}", call.action, call.code)).collect();
+        Err(format!("{left:?} {definitions:?} refused: {refused:?}"))
     })
     .await;
 }

@@ -1,6 +1,6 @@
 """Runs the nodes of an emulator: `python nodes.py --endpoint http://127.0.0.1:PORT --directory DIR`.
 
-Prints one line of JSON when it has begun, and ends with all that it started: on SIGTERM, or when its standard input ends.
+Prints one line of JSON when it has begun. Ends with all that it started on SIGTERM, or when its standard input ends.
 """
 
 import argparse
@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -29,7 +30,7 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: runner.end())
     if arguments.exit_with_stdin:
-        threading.Thread(target=_end_with_stdin, args=(runner,), daemon=True).start()
+        threading.Thread(target=_end_with_stdin, args=(runner.end,), daemon=True).start()
     runner.start()
     print(json.dumps({"pid": os.getpid(), "directory": str(runner.directory)}), flush=True)
     runner.run()
@@ -37,10 +38,10 @@ def main() -> None:
     os._exit(0)
 
 
-def _end_with_stdin(runner: "object") -> None:
+def _end_with_stdin(end: Callable[[], None]) -> None:
     while os.read(0, 4096):
         pass
-    runner.end()  # type: ignore[attr-defined]
+    end()
 
 
 if __name__ == "__main__":

@@ -160,7 +160,38 @@ impl EcsEngine {
 /// By two clocks, AWS's and ours: some minutes more or less do not matter.
 fn is_to_be_tried_again(service: &Service) -> bool {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-    let now = i64::try_from(now).unwrap_or(i64::MAX);
+    is_due(service, i64::try_from(now).unwrap_or(i64::MAX))
+}
+
+/// `now` in milliseconds since 1970.
+fn is_due(service: &Service, now: i64) -> bool {
     let given_up = service.given_up.as_ref().filter(|_| service.desired > 0);
     given_up.is_some_and(|given_up| now.saturating_sub(given_up.at) > TRIED_AGAIN_AFTER)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::picture::GivenUp, *};
+
+    #[test]
+    fn what_ecs_has_given_up_is_tried_again_after_a_while() {
+        let mut service = Service {
+            name: "iris-1".to_owned(),
+            api: "iris".to_owned(),
+            version: "1".to_owned(),
+            status: Status::Active,
+            desired: 1,
+            busy: 0,
+            definition: String::new(),
+            failed_tasks: 3,
+            given_up: None,
+            unplaced: None,
+        };
+        assert!(!is_due(&service, i64::MAX));
+        service.given_up = Some(GivenUp { reason: String::new(), at: 1_000 });
+        assert!(!is_due(&service, 1_000 + TRIED_AGAIN_AFTER));
+        assert!(is_due(&service, 1_001 + TRIED_AGAIN_AFTER));
+        service.desired = 0;
+        assert!(!is_due(&service, i64::MAX), "nobody wants it");
+    }
 }

@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from moto.core import DEFAULT_ACCOUNT_ID
+
 from .policy import Context
 from .request import AwsRequest
 
@@ -286,6 +288,10 @@ def context_of(request: AwsRequest, secure: bool) -> Context:
     if request.service == "s3":
         names = {"prefix": "s3:prefix", "delimiter": "s3:delimiter", "max-keys": "s3:max-keys"}
         context |= {key: request.query[name] for name, key in names.items() if name in request.query}
+    if request.service == "ecs" and request.json.get("cluster"):
+        # AWS: service-authorization/latest/reference/list_amazonelasticcontainerservice.html
+        name = _last(request.json["cluster"])
+        context["ecs:cluster"] = f"arn:aws:ecs:{request.region}:{DEFAULT_ACCOUNT_ID}:cluster/{name}"
     if request.service == "sts":
         names = {"ExternalId": "sts:ExternalId", "RoleSessionName": "sts:RoleSessionName"}
         context |= {key: request.form[name] for name, key in names.items() if name in request.form}

@@ -262,6 +262,19 @@ def trusts(role: Any, principal: Principal, context: policy.Context | None = Non
     return policy.judge(trust, Ask("sts:AssumeRole", (), context or {}), principal) == ALLOW
 
 
+def service_trusted(role: Any, service: str) -> bool:
+    """Whether a service may assume a role for something of this account.
+
+    AWS: IAM/latest/UserGuide/confused-deputy.html
+    """
+    own = service.partition(".")[0].removesuffix("-tasks")
+    context: policy.Context = {
+        "aws:SourceAccount": DEFAULT_ACCOUNT_ID,
+        "aws:SourceArn": f"arn:aws:{own}:us-east-1:{DEFAULT_ACCOUNT_ID}:*",
+    }
+    return trusts(role, service_principal(service), context)
+
+
 @fixes.around(FakeBucket, "get_permission")
 def bucket_policy_conditions(_original: Any, bucket: FakeBucket, action: str, resource: str) -> Any:
     """A bucket policy is judged with its conditions and principals, for bucket and object operations alike.

@@ -11,7 +11,7 @@ from moto.sts.models import sts_backends
 
 from . import principals
 from .errors import AwsError
-from .gate import service_principal, trusts
+from .gate import service_trusted
 from .principals import PARTITION, Credentials, Principal
 
 _EVERYTHING = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
@@ -73,7 +73,7 @@ def assume(
     found = next((each for each in backend.get_roles() if role in (each.name, each.arn)), None)
     if found is None:
         raise AwsError("NoSuchEntity", f"there is no role {role}")
-    if service is not None and not trusts(found, service_principal(service)):
+    if service is not None and not service_trusted(found, service):
         raise AwsError("AccessDenied", f"the role {found.arn} does not trust {service}")
     sts = sts_backends[account][PARTITION]
     made = sts.assume_role("us-east-1", session, found.arn, "", duration, "")

@@ -115,7 +115,10 @@ def _go_around(rule: Rule, owner: Any, attribute: str, hook: Callable[..., Any])
         getter = original.fget
         setattr(owner, attribute, property(_wrapper(rule, getter, hook), original.fset))
         return
-    if isinstance(original, (staticmethod, classmethod)):
+    if isinstance(original, staticmethod):
+        setattr(owner, attribute, staticmethod(_wrapper(rule, original.__func__, hook)))
+        return
+    if isinstance(original, classmethod):
         raise RuntimeError(f"{owner.__name__}.{attribute} is no plain function")
     setattr(owner, attribute, _wrapper(rule, original, hook))
 

@@ -1,6 +1,6 @@
 """The ECS agent of one node.
 
-It does what the agent does, with the instance's credentials, so that a permission that its role lacks is missed here too.
+It does what the agent does, with the instance's credentials: a permission that its role lacks is missed here too.
 """
 
 import json
@@ -25,7 +25,7 @@ class Agent:
         self.problem: str | None = None
         self.stopping = False
         self._emulator, self._root, self._metadata = emulator, root, metadata
-        self._cluster = settings.get("ECS_CLUSTER", "default")
+        self._cluster = settings["ECS_CLUSTER"]
         self._again_at = 0.0
 
     def look(self) -> None:
@@ -89,13 +89,13 @@ class Agent:
             if each["desired_status"] == STOPPED:
                 if task is None:
                     # It was to stop before it was started.
-                    task = Task(self._emulator, self._cluster, self._root, self._metadata, each)
+                    task = Task(self._emulator, self.settings, self._root, self._metadata, each)
                     task.state = STOPPED
                     self.tasks[task.arn] = task
                 task.stop()
             elif task is None:
                 self.tasks[each["task_arn"]] = task = Task(
-                    self._emulator, self._cluster, self._root, self._metadata, each
+                    self._emulator, self.settings, self._root, self._metadata, each
                 )
                 task.start()
 

@@ -1,14 +1,13 @@
 """The load balancers: a forwarder on loopback for each listener, to targets that pass the checks of their group.
 
-All of it is in one thread with one event loop. A load balancer on AWS sends to all targets when none is healthy; this one
-closes the connection, so that a test sees it.
+All of it is in one thread with one event loop. A load balancer on AWS sends to all targets when none is healthy; this
+one closes the connection, so that a test sees it.
 """
 
 import asyncio
 import sys
 import threading
-import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from . import checks
@@ -30,7 +29,6 @@ class Target:
     state: str = INITIAL
     # How many answers in a row said other than the state.
     against: int = 0
-    since: float = field(default_factory=time.monotonic)
 
     def heard(self, passed: bool, check: dict[str, Any]) -> None:
         found = HEALTHY if passed else UNHEALTHY

@@ -1,4 +1,4 @@
-"""What an instance and its tasks ask for on the spot: the instance metadata service, and the ECS agent's addresses for tasks.
+"""What an instance and its tasks ask for on the spot: the instance metadata service, and what the ECS agent has for tasks.
 
 AWS: AWSEC2/latest/UserGuide/instancedata-data-retrieval.html
 AWS: AmazonECS/latest/developerguide/task-iam-roles.html, task-metadata-endpoint-v4.html
@@ -137,7 +137,7 @@ class _Handler(BaseHTTPRequestHandler):
         if root == "latest" and not self.service.knows(self.headers.get(_TOKEN, "")):
             self._answer(401, "")
             return
-        # The ECS agent's own address has another one; tasks know theirs by their environment.
+        # On AWS these are at 169.254.170.2; tasks know by their environment where.
         text = self.service.latest(rest) if root == "latest" else None
         if root == "ecs":
             try:

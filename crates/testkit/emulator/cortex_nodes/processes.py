@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 _PR_SET_CHILD_SUBREAPER = 36
@@ -60,9 +61,9 @@ class Process:
         _send(os.killpg, self.pid, signal.SIGKILL)
 
 
-def _send(how: object, pid: int, number: signal.Signals) -> None:
+def _send(how: Callable[[int, int], None], pid: int, number: signal.Signals) -> None:
     try:
-        how(pid, number)  # type: ignore[operator]
+        how(pid, number)
     except ProcessLookupError:
         pass
 
@@ -101,7 +102,8 @@ def kill(pids: list[int]) -> None:
 
 def _descendants() -> list[int]:
     parents = _parents()
-    found, waiting = [], {os.getpid()}
+    found: list[int] = []
+    waiting = {os.getpid()}
     while waiting:
         waiting = {pid for pid, parent in parents.items() if parent in waiting}
         found += waiting

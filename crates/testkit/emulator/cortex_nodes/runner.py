@@ -4,8 +4,8 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from . import processes
 from .addresses import Block
@@ -86,7 +86,7 @@ class Runner:
             # What its processes started and left, wherever that is in the tree.
             processes.kill(processes.descendants_with(f"HOME={node.root}"))
 
-    def _guarded(self, act: Any) -> None:
+    def _guarded(self, act: Callable[[], None]) -> None:
         """One node that goes wrong is not the end of the others."""
         try:
             act()

@@ -25,7 +25,11 @@ while (($#)); do
   esac
   shift
 done
-exec @curl@ --connect-to 169.254.169.254:80:@metadata@ --connect-to :80:@emulator@ "${arguments[@]}"
+@curl@ --connect-to 169.254.169.254:80:@metadata@ --connect-to :80:@emulator@ "${arguments[@]}"
+status=$?
+# Scripts that try again and again say nothing themselves.
+((status == 0)) || echo "[nodes] curl ended with $status: ${arguments[-1]}" >>'@log@'
+exit $status
 """
 _SYSTEMCTL = r"""#!/bin/bash
 printf '%s\n' "$*" >>'@calls@'
@@ -41,6 +45,7 @@ class Shims:
             "metadata": metadata.url.removeprefix("http://"),
             "emulator": emulator.endpoint.removeprefix("http://"),
             "calls": self._calls,
+            "log": root / "boot.log",
         }
         self.directory.mkdir()
         for name, text in (("curl", _CURL), ("systemctl", _SYSTEMCTL)):

@@ -15,14 +15,17 @@ from .processes import SYSTEM_PATH, Process
 
 PENDING, RUNNING, STOPPED = "PENDING", "RUNNING", "STOPPED"
 
-_STOP_TIMEOUT = 30
+_STOP_TIMEOUT = "30s"
+_UNITS = {"s": 1, "m": 60, "h": 3600}
 _EXITED = "Essential container in task exited"
 # Where the product reads what to listen on. In a container that is a port of its own; here ports are the node's.
 _LISTEN = "CORTEX_LISTEN"
 
 
 class Task:
-    def __init__(self, emulator: Emulator, cluster: str, root: Path, metadata: Metadata, found: dict[str, Any]):
+    def __init__(
+        self, emulator: Emulator, settings: dict[str, str], root: Path, metadata: Metadata, found: dict[str, Any]
+    ):
         self.arn: str = found["task_arn"]
         self.id = self.arn.rpartition("/")[2]
         self.group = found["group"]
@@ -30,7 +33,9 @@ class Task:
         self.reason: str | None = None
         self.exit_code: int | None = None
         self.bindings: list[dict[str, Any]] = []
-        self._emulator, self._cluster, self._metadata, self._found = emulator, cluster, metadata, found
+        self._emulator, self._metadata, self._found = emulator, metadata, found
+        self._cluster = settings["ECS_CLUSTER"]
+        self._stop_timeout = _seconds(settings.get("ECS_CONTAINER_STOP_TIMEOUT") or _STOP_TIMEOUT)
         self._root = root
         self._directory = root / "tasks" / self.id
         self.log = self._directory / "log"
@@ -53,7 +58,7 @@ class Task:
 
     def stop(self, at_most: float = float("inf")) -> None:
         if self._process is not None:
-            self._process.stop(min(float(self._container.get("stopTimeout") or _STOP_TIMEOUT), at_most))
+            self._process.stop(min(float(self._container.get("stopTimeout") or self._stop_timeout), at_most))
 
     def tick(self) -> None:
         if self._process is None or self.state == STOPPED:
@@ -225,3 +230,8 @@ class Task:
         self._directory.mkdir(parents=True, exist_ok=True)
         with (self._directory / "agent.log").open("a") as log:
             log.write(f"{text}\n")
+
+
+def _seconds(duration: str) -> float:
+    """`2m`, as the agent's settings have it."""
+    return float(duration[:-1]) * _UNITS[duration[-1]]

@@ -77,8 +77,10 @@ class Unit:
             self._invocation = uuid.uuid4().hex
             environment = self._environment(unit, places) | {"INVOCATION_ID": self._invocation}
             commands = [_command(line, environment) for line in [*unit.get("ExecStartPre", []), unit["ExecStart"][-1]]]
-            for directory in unit.get("StateDirectory", []):
-                (self._root / "var/lib" / directory).mkdir(parents=True, exist_ok=True)
+            for name in unit.get("StateDirectory", []):
+                state = self._root / "var/lib" / name
+                state.mkdir(parents=True, exist_ok=True)
+                environment["STATE_DIRECTORY"] = str(state)
             directory = Path(unit.get("WorkingDirectory", [str(self._root)])[-1])
             # One after the other, as one process: its id is the last one's.
             line = " && ".join(map(shlex.join, commands[:-1])) or ":"

@@ -164,6 +164,13 @@ class Services(EcsCase):
         found = self.described()
         self.assertEqual(found["taskDefinition"], good)
 
+    @about("reserved_memory", mode="plain")
+    def test_a_reservation_of_memory_is_enough(self):
+        container = {"name": "main", "image": "image", "memoryReservation": 256}
+        self.ecs.register_task_definition(
+            family="f", requiresCompatibilities=["EC2"], containerDefinitions=[container]
+        )
+
     @about("task_filters", mode="plain")
     def test_tasks_are_listed_by_service(self):
         self.cluster()

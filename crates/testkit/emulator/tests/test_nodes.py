@@ -84,6 +84,7 @@ address=$(instance "$token" meta-data/local-ipv4)
 cat >>/etc/ecs/ecs.config <<END
 ECS_CLUSTER=c
 ECS_INSTANCE_ATTRIBUTES={"cortex.address":"$address"}
+ECS_CONTAINER_STOP_TIMEOUT=2m
 END
 """
 
@@ -268,6 +269,7 @@ class Control(NodesCase):
         instance, group, _ = self.control(self.binary(), IamInstanceProfile=profile)
         eventually("it has failed", lambda: (node := nodes.node(instance)) and node["state"] == "failed")
         self.assertIn("403", self.boot_log(instance))
+        self.assertRegex(self.boot_log(instance), "curl ended with 22: http://.*/cortex")
         self.assertIn("ended with 5", self.boot_log(instance))
         eventually("it is unhealthy", lambda: self.health(group) == "unhealthy")
 
@@ -446,8 +448,8 @@ class Workers(NodesCase):
         self.ecs.update_service(cluster="c", service="s", desiredCount=1)
         stopped = eventually(
             "one has stopped",
-            lambda: next((each for each in self.tasks(desiredStatus="STOPPED") if each["lastStatus"] == "STOPPED"), None),
-        )
+            lambda: [each for each in self.tasks(desiredStatus="STOPPED") if each["lastStatus"] == "STOPPED"],
+        )[0]
         self.assertEqual(stopped["containers"][0]["exitCode"], 7)
         eventually("it said goodbye", lambda: "goodbye" in self.lines(stopped))
         self.assertEqual(len(self.tasks()), 1)

@@ -115,6 +115,15 @@ def _complete(service: Service) -> None:
     service.deployment_configuration = {**_DEPLOYMENT_DEFAULTS, **service.deployment_configuration}
 
 
+@fixes.around(EC2ContainerServiceBackend, "_validate_container_defs")
+def reserved_memory(original: Original, memory: Any, containers: Any, compatibilities: Any) -> None:
+    """On EC2, too, a container may have a reservation of memory instead of a limit.
+
+    AWS: AmazonECS/latest/APIReference/API_ContainerDefinition.html
+    """
+    original(memory, containers, [each for each in compatibilities or [] if each != "EC2"])
+
+
 @fixes.around(EC2ContainerServiceBackend, "list_tasks")
 def task_filters(original: Original, ecs: Any, *arguments: Any, **named: Any) -> list[Any]:
     """Tasks are listed by service, and those that are stopped only when they are asked for.

@@ -145,14 +145,14 @@ def definition_roles(original: Original, definition: Any, *arguments: Any, **nam
     AWS: AmazonECS/latest/developerguide/task-iam-roles.html
     """
     from .. import principals
-    from ..gate import service_principal, trusts
+    from ..gate import service_trusted
 
     for argument in ("task_role_arn", "execution_role_arn"):
         arn = named.get(argument)
         if not arn:
             continue
         role = principals.role_of(arn) or _role_by_name(arguments, arn)
-        if role is None or not trusts(role, service_principal("ecs-tasks.amazonaws.com")):
+        if role is None or not service_trusted(role, "ecs-tasks.amazonaws.com"):
             raise EcsClientException(f"Role is not valid: {arn} cannot be assumed by ecs-tasks.amazonaws.com")
     original(definition, *arguments, **named)
 
