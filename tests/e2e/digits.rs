@@ -9,7 +9,7 @@ use testkit::{Cluster, Https, Version, interpreter, project::repository};
 const IN_FLIGHT: usize = 32;
 const TOLERANCE: f64 = 1e-4;
 
-struct Expected {
+pub struct Expected {
     accuracy: f64,
     labels: Vec<i64>,
     scores: Vec<Vec<f64>>,
@@ -26,7 +26,7 @@ fn images() -> Vec<(Vec<i64>, i64)> {
     text.lines().map(image).collect()
 }
 
-fn expected() -> Expected {
+pub fn expected() -> Expected {
     let script = repository("tests/python/expected_scores.py");
     let output = Command::new(interpreter()).arg(script).output().expect("the interpreter runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -39,7 +39,7 @@ fn expected() -> Expected {
 }
 
 /// Sends every image in a request of its own, and then all in one.
-async fn all_images(client: &Https, path: &str) -> Vec<(i64, Vec<f64>)> {
+pub async fn all_images(client: &Https, path: &str) -> Vec<(i64, Vec<f64>)> {
     let images = images();
     assert_eq!(images.len(), 1797);
     let one = async |pixels: &[i64]| {
@@ -70,7 +70,7 @@ fn distance(left: &[f64], right: &[f64]) -> f64 {
     left.iter().zip(right).map(|(left, right)| (left - right).abs()).fold(0.0, f64::max)
 }
 
-fn agree(found: &[(i64, Vec<f64>)], expected: &Expected) {
+pub fn agree(found: &[(i64, Vec<f64>)], expected: &Expected) {
     for (row, (label, scores)) in found.iter().enumerate() {
         assert_eq!(*label, expected.labels[row], "the label of image {row}");
         let apart = distance(scores, &expected.scores[row]);

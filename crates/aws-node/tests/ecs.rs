@@ -48,7 +48,8 @@ async fn nothing_is_left(ground: &Ground, engine: &EcsEngine) {
 
 /// All that the engine ever asks of AWS.
 async fn a_little_life(ground: &Ground, engine: &EcsEngine) {
-    let iris = workload("iris", "1");
+    let mut iris = workload("iris", "1");
+    iris.compute.mem_bytes = None;
     engine.scale(&iris, 1).await.expect("it is scaled");
     becomes(engine, "iris", "1", 1).await;
     engine.scale(&iris, 2).await.expect("it is scaled");

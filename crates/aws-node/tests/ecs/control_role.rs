@@ -65,8 +65,6 @@ fn create(emulator: &Emulator, role: &Role) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_control_role_may_do_all_that_it_takes() {
     let emulator = Emulator::start(Mode::Strict, &delays());
-    // The rule does not know `aws:SourceArn`, on which the trust of the task role depends.
-    emulator.disable_rules(&["definition_roles"]);
     let id =
         ClusterId { name: "test".to_owned(), region: emulator.region.clone(), account_id: emulator.account.clone() };
     let roles = roles(&emulator.account);

@@ -1,0 +1,5 @@
+//! Clusters on AWS, as emulated: the product's own command line, node binary, operator, gateway and replicas, over real
+//! HTTP and TLS; the AWS API by somebody else's code that enforces what AWS enforces (`docs/emulator.md`).
+
+mod four_commands;
+mod ground;
