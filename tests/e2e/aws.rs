@@ -3,3 +3,11 @@
 
 mod four_commands;
 mod ground;
+mod identity;
+mod interrupted;
+mod nothing_left;
+mod secrets;
+mod settings;
+mod shapes;
+mod survival;
+mod topology;

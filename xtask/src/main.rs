@@ -17,6 +17,8 @@ usage: cargo xtask <task>
 
   quickstart [--keep]            build, then cluster up, deploy, predict, cluster down on this machine;
                                  --keep leaves the cluster running
+  quickstart --aws-emulator      the same on an emulated AWS, with real nodes, operator, gateway and replicas; builds
+                                 the AWS SDK, which takes a while and 8 GB of memory
   test [--full] [-- ARGS]        all tests; --full runs the expensive ones whole; ARGS go to the test runner
                                  (cargo-nextest if it is installed, else cargo test)
   ci                             what has to pass before a change lands: format, deps, clippy, generate --check, test
@@ -27,6 +29,7 @@ usage: cargo xtask <task>
 #[derive(Debug, PartialEq, Eq)]
 enum Task {
     Quickstart { keep: bool },
+    QuickstartOnAws,
     Test(test::Options),
     Ci,
     Deps,
@@ -52,6 +55,7 @@ fn main() -> ExitCode {
 fn perform(task: &Task) -> anyhow::Result<ExitCode> {
     match task {
         Task::Quickstart { keep } => quickstart::run(*keep)?,
+        Task::QuickstartOnAws => quickstart::run_on_aws()?,
         Task::Test(options) => return test::run(options),
         Task::Ci => return ci::run(),
         Task::Deps => deps::run()?,
@@ -69,6 +73,7 @@ fn parse(arguments: &[String]) -> Result<Task, String> {
         return Ok(Task::Help);
     }
     match name.as_str() {
+        "quickstart" if rest == ["--aws-emulator"] => Ok(Task::QuickstartOnAws),
         "quickstart" => Ok(Task::Quickstart { keep: only_flag(rest, "--keep")? }),
         "test" => Ok(Task::Test(test_options(rest)?)),
         "ci" => no_arguments(rest).map(|()| Task::Ci),
@@ -109,6 +114,7 @@ mod tests {
     fn flags_select_variants() {
         assert_eq!(parsed("quickstart"), Ok(Task::Quickstart { keep: false }));
         assert_eq!(parsed("quickstart --keep"), Ok(Task::Quickstart { keep: true }));
+        assert_eq!(parsed("quickstart --aws-emulator"), Ok(Task::QuickstartOnAws));
         assert_eq!(parsed("generate --check"), Ok(Task::Generate { check: true }));
     }
 

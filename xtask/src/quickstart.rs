@@ -6,6 +6,8 @@
 //!
 //! Ctrl-C reaches the running command from the terminal; here it only ends the walk, and the cluster is taken down.
 
+mod aws;
+mod emulator;
 mod home;
 mod leftovers;
 mod prediction;
@@ -16,6 +18,7 @@ use std::{fs, path::Path};
 use anyhow::{Context, Result, bail};
 
 use crate::{python, run};
+pub(crate) use aws::run as run_on_aws;
 use home::Home;
 use shell::Shell;
 
@@ -70,11 +73,18 @@ fn predict(shell: &mut Shell, command: &str, label: &str) -> Result<()> {
 
 /// What any HTTP client does, with the cluster's certificate and its API key.
 fn predict_by_curl(shell: &mut Shell, endpoint: &str, label: &str) -> Result<()> {
+    if shell.has("curl") {
+        shell.run("cortex cluster cert > \"$CORTEX_HOME/ca.pem\"")?;
+    }
+    predict_by_curl_at(shell, endpoint, label)
+}
+
+/// The same, the certificate being there.
+fn predict_by_curl_at(shell: &mut Shell, endpoint: &str, label: &str) -> Result<()> {
     if !shell.has("curl") {
         println!("\n(there is no curl here: the same request by curl is left out)");
         return Ok(());
     }
-    shell.run("cortex cluster cert > \"$CORTEX_HOME/ca.pem\"")?;
     let request = [
         "curl -sS --fail --cacert \"$CORTEX_HOME/ca.pem\"",
         "-H \"Authorization: Bearer $(cortex api-key get)\"",

@@ -10,7 +10,7 @@
 //! The runner comes last and nothing is printed after it, so the output ends with its own summary.
 
 mod doctests;
-mod venv;
+pub(crate) mod venv;
 
 use std::{
     path::Path,

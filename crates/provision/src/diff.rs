@@ -87,7 +87,10 @@ struct Diff<'a> {
 impl Diff<'_> {
     fn decide(&mut self, node: &Node, chosen: Option<&Observed>) {
         let choice = match chosen {
-            None => Choice::Create,
+            None => {
+                self.refuse_taken_range(node);
+                Choice::Create
+            }
             Some(found) => self.compare(node, found),
         };
         if let (Choice::Keep | Choice::Update { .. }, Some(found)) = (&choice, chosen) {
@@ -158,6 +161,21 @@ impl Diff<'_> {
             Kind::Object if !found.ids.id.starts_with("bin/") => {}
             _ => self.delete(found, DeleteReason::Unwanted),
         }
+    }
+
+    /// Zones have slots of the VPC in their order: a new zone in the place of another one needs what that one's subnets have.
+    fn refuse_taken_range(&mut self, node: &Node) {
+        let Resource::Subnet(new) = resolved(node, &self.known) else { return };
+        let takes = |found: &&Observed| match &found.actual {
+            Some(Resource::Subnet(old)) => {
+                let overlap = old.cidr.contains(&new.cidr) || new.cidr.contains(&old.cidr);
+                found.key != node.key && old.vpc == new.vpc && overlap
+            }
+            _ => false,
+        };
+        let Some(taken) = self.observed.iter().find(takes) else { return };
+        let change = Change { field: "key".to_owned(), old: taken.key.as_str().into(), new: node.key.as_str().into() };
+        self.refuse(node, &change, "availability_zones", rules::NEW_CLUSTER);
     }
 
     fn refuse_delete(&mut self, found: &Observed, setting: &str, why: &str) {

@@ -29,6 +29,8 @@ pub(crate) struct Shell {
     binaries: PathBuf,
     /// The built binary first.
     path: std::ffi::OsString,
+    /// Set for the commands, besides the path and the home.
+    variables: Vec<(String, String)>,
     interrupted: Arc<AtomicBool>,
     steps: Vec<Step>,
 }
@@ -43,17 +45,26 @@ impl Shell {
         let old = std::env::var_os("PATH").unwrap_or_default();
         let path = std::env::join_paths(std::iter::once(binaries.to_owned()).chain(std::env::split_paths(&old)))
             .with_context(|| format!("{} cannot be on the PATH", binaries.display()))?;
-        Ok(Self { home: home.to_owned(), binaries: binaries.to_owned(), path, interrupted, steps: Vec::new() })
+        let (home, binaries) = (home.to_owned(), binaries.to_owned());
+        Ok(Self { home, binaries, path, variables: Vec::new(), interrupted, steps: Vec::new() })
     }
 
     pub(crate) fn home(&self) -> &Path {
         &self.home
     }
 
+    /// For all commands that follow.
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
+        self.variables.push((name.to_owned(), value.to_owned()));
+    }
+
     /// Shows what was set for the commands that follow.
     pub(crate) fn announce(&self) {
         println!("\n$ export PATH=\"{}:$PATH\"", self.binaries.display());
         println!("$ export CORTEX_HOME={}", self.home.display());
+        for (name, value) in &self.variables {
+            println!("$ export {name}={value}");
+        }
     }
 
     /// Runs it with this terminal as its own.
@@ -125,14 +136,15 @@ impl Shell {
         Ok(())
     }
 
-    /// The user's own settings of the product would change what is shown.
+    /// The user's own settings of the product, and of AWS, would change what is shown.
     fn sh(&self, command: &str) -> Command {
         let mut sh = run::program("sh");
         for (name, _) in std::env::vars_os() {
-            if name.to_str().is_some_and(|name| name.starts_with("CORTEX_")) {
+            if name.to_str().is_some_and(|name| name.starts_with("CORTEX_") || name.starts_with("AWS_")) {
                 sh.env_remove(name);
             }
         }
+        sh.envs(self.variables.iter().map(|(name, value)| (name, value)));
         sh.args(["-c", command]).env("PATH", &self.path).env("CORTEX_HOME", &self.home).stdin(Stdio::null());
         sh
     }

@@ -91,7 +91,15 @@ pub(super) fn control(build: &Build<'_>) -> Policy {
         // These know no resource of their own, or one that cannot be told beforehand.
         allow_if(&["ecs:ListServices", "ecs:ListTasks"], json!("*"), here),
         allow(&["ecs:RegisterTaskDefinition", "ecs:DeleteTaskDefinitions"], json!([families])),
-        allow(&["ecs:DeregisterTaskDefinition", "ecs:DescribeTaskDefinition", "ecs:ListTaskDefinitions"], json!("*")),
+        allow(
+            &[
+                "ecs:DeregisterTaskDefinition",
+                "ecs:DescribeTaskDefinition",
+                "ecs:ListTaskDefinitionFamilies",
+                "ecs:ListTaskDefinitions",
+            ],
+            json!("*"),
+        ),
         allow(&["ecs:TagResource"], json!([ecs("service"), families])),
         allow_if(
             &["iam:PassRole"],
@@ -115,7 +123,8 @@ pub(super) fn control(build: &Build<'_>) -> Policy {
 /// Control nodes of a cluster that runs with keys of its own: as far as these keys.
 pub(super) fn boot(build: &Build<'_>) -> Policy {
     let bucket = bucket_arn(build);
-    policy(&[allow(&["s3:GetObject"], json!([format!("{bucket}/bin/*"), format!("{bucket}/{RUNTIME_KEYS}*")]))])
+    let read = ["bin/*", "config/*", &format!("{RUNTIME_KEYS}*")].map(|objects| format!("{bucket}/{objects}"));
+    policy(&[allow(&["s3:GetObject"], json!(read))])
 }
 
 /// Worker nodes: the ECS agent ("Amazon ECS container instance IAM role", ECS developer guide), images from the

@@ -19,7 +19,7 @@ pub(super) enum Rule {
     },
 }
 
-const NEW_CLUSTER: &str = "it is decided when a cluster is made; make a new one";
+pub(super) const NEW_CLUSTER: &str = "it is decided when a cluster is made; make a new one";
 
 pub(super) fn rule(kind: Kind, key: &Key, change: &Change) -> Rule {
     use Order::{CreateFirst, DeleteFirst};

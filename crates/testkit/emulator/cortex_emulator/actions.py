@@ -181,9 +181,11 @@ def _ecs(request: AwsRequest, place: str) -> Iterator[Forms]:
     def arn(kind: str, name: str) -> Forms:
         return (name if name.startswith("arn:") else f"arn:aws:ecs:{place}:{kind}/{name}",)
 
-    if request.action in ("ListClusters", "ListTaskDefinitions", "DescribeTaskDefinition", "DeregisterTaskDefinition"):
+    if request.action in ("ListClusters", "ListTaskDefinitionFamilies", "ListTaskDefinitions", "DescribeTaskDefinition", "DeregisterTaskDefinition"):
         return
-    if request.action == "RegisterTaskDefinition":
+    if request.action == "DeleteTaskDefinitions":
+        yield from (arn("task-definition", name) for name in parameters.get("taskDefinitions", []))
+    elif request.action == "RegisterTaskDefinition":
         yield arn("task-definition", f"{parameters.get('family')}:*")
     elif "service" in parameters or "serviceName" in parameters:
         yield arn("service", f"{cluster}/{_last(parameters.get('service') or parameters['serviceName'])}")

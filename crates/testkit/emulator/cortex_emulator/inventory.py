@@ -4,6 +4,7 @@ Leaves out what AWS shows for a while although it is gone (terminated instances,
 clusters and task definitions). Service-linked roles are a kind of their own: they outlive what made them.
 """
 
+import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -109,7 +110,8 @@ def _roles(linked: bool) -> Callable[[Any], Items]:
             if role.path.startswith("/aws-service-role/") == linked:
                 policies = sorted([*role.policies, *role.managed_policies])
                 tags = {tag["Key"]: tag["Value"] for tag in role.tags}
-                yield role.name, {"path": role.path, "policies": policies, "tags": tags}
+                inline = {name: json.loads(policy) for name, policy in role.policies.items()}
+                yield role.name, {"path": role.path, "policies": policies, "inline": inline, "tags": tags}
 
     return items
 

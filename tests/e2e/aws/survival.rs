@@ -1,0 +1,116 @@
+//! `kill -9` on control nodes, and the loss of machines.
+
+use serde_json::{Value, json};
+use testkit::{Load, Version, emulator::Mode, eventually, process, project};
+
+use super::ground::{Account, PUBLIC};
+
+fn cluster() -> Account {
+    let account = Account::with_nodes(Mode::Strict);
+    account.configure(PUBLIC);
+    let up = account.up().ok();
+    account.configure_environment(&up).ok();
+    let project = project::python(&account.cortex, "echo", &project::echo("one"), &project::replicas(2));
+    account.run(&["deploy", &project]).ok().prints("echo is live");
+    account
+}
+
+/// The processes of the one control node, by what they are.
+fn pid(account: &Account, role: &str) -> Option<u32> {
+    let node = account.nodes().control().pop()?;
+    let status = std::fs::read(node.directory.join(format!("var/lib/cortex/run/{role}.json"))).ok()?;
+    let status: Value = serde_json::from_slice(&status).ok()?;
+    let pid = u32::try_from(status["pid"].as_u64()?).ok()?;
+    process::is_alive(pid).then_some(pid)
+}
+
+/// Of all workers.
+fn tasks(account: &Account) -> Vec<String> {
+    let workers = account.nodes().workers();
+    let mut tasks: Vec<String> = workers
+        .iter()
+        .flat_map(|node| &node.tasks)
+        .filter(|task| task.state == "RUNNING")
+        .map(|task| task.arn.clone())
+        .collect();
+    tasks.sort();
+    tasks
+}
+
+async fn is_back(account: &Account, role: &str, before: u32) {
+    eventually(&format!("another {role} is there"), async || match pid(account, role) {
+        Some(now) if now != before => Ok(()),
+        other => Err(format!("{other:?}")),
+    })
+    .await;
+    eventually("the operator answers", async || {
+        let outcome = account.run(&["get", "-o", "json"]);
+        let ready = outcome.code == 0 && outcome.json()["apis"][0]["replicas"]["ready"] == json!(2);
+        if ready { Ok(()) } else { Err(outcome.to_string()) }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_a_control_nodes_processes_nothing_is_lost_and_nothing_there_twice() {
+    let account = cluster();
+    let before = tasks(&account);
+    assert_eq!(before.len(), 2);
+    let client = account.client(Version::Http1);
+    let load = Load::gentle(&client, "/echo", &json!("hello"));
+    let services = account.emulator.inventory().count("service");
+
+    let operator = pid(&account, "operator").expect("it runs");
+    process::kill(operator);
+    is_back(&account, "operator", operator).await;
+    load.more(20).await;
+    load.stop().await.flawless();
+
+    let gateway = pid(&account, "gateway").expect("it runs");
+    process::kill(gateway);
+    is_back(&account, "gateway", gateway).await;
+    let node = pid(&account, "node").expect("it runs");
+    process::kill(node);
+    is_back(&account, "node", node).await;
+
+    eventually("predictions go on", async || match client.try_post("/echo", &json!("hello")).await {
+        Ok(answer) if answer.status == 200 => Ok(()),
+        other => Err(format!("{other:?}")),
+    })
+    .await;
+    assert_eq!(tasks(&account), before, "the same tasks go on");
+    assert_eq!(account.emulator.inventory().count("service"), services);
+    // What is deployed can be changed as ever.
+    let project = project::python(&account.cortex, "echo", &project::echo("two"), &project::replicas(2));
+    account.run(&["deploy", &project]).ok().prints("echo is live");
+    let answer = client.predict("/echo", &json!("hello")).await;
+    assert!(answer.to_string().contains("two"), "{answer}");
+}
+
+/// An update under load loses no request: new tasks first, then the old ones are drained.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_update_loses_no_request() {
+    let account = cluster();
+    let client = account.client(Version::Http1);
+    let load = Load::gentle(&client, "/echo", &json!("hello"));
+    let before = tasks(&account);
+    let project = project::python(&account.cortex, "echo", &project::echo("two"), &project::replicas(2));
+    account.run(&["deploy", &project]).ok().prints("echo is live");
+    load.more(20).await;
+    eventually("the old tasks are gone", async || {
+        let now = tasks(&account);
+        if now.len() == 2 && now.iter().all(|task| !before.contains(task)) { Ok(()) } else { Err(format!("{now:?}")) }
+    })
+    .await;
+    load.more(20).await;
+    let tally = load.stop().await;
+    tally.clone().flawless();
+    assert!(tally.last.contains("two"), "{tally:?}");
+
+    account.run(&["delete", "echo"]).ok();
+    eventually("no task is left", async || {
+        let left = (tasks(&account).len(), account.emulator.inventory().count("service"));
+        if left == (0, 0) { Ok(()) } else { Err(format!("{left:?}")) }
+    })
+    .await;
+}
