@@ -14,6 +14,9 @@ pub(crate) fn run() -> Result<ExitCode> {
         run::stage("deny", &mut run::cargo(&["deny", "check", "bans", "licenses", "sources"]))?;
     }
     run::stage("clippy", &mut run::cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
+    // What `cargo xtask quickstart` builds.
+    let without = ["clippy", "-p", "cli", "--no-default-features", "--all-targets", "--", "-D", "warnings"];
+    run::stage("clippy without AWS", &mut run::cargo(&without))?;
     run::stage_of("generate --check", || generate::run(true))?;
     test::run(&test::Options::default())
 }

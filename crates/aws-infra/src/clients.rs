@@ -1,6 +1,13 @@
 //! One client per service, all over one configuration.
 
-use aws_config::SdkConfig;
+use std::time::Duration;
+
+use aws_config::{SdkConfig, retry::RetryConfig};
+
+/// How often a question is put, and the pauses in between: with them somebody without a network waits for some seconds, and
+/// not for a minute.
+const ATTEMPTS: u32 = 8;
+const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(3));
 
 /// Cheap to clone: clients share their connections.
 #[derive(Debug, Clone)]
@@ -15,6 +22,7 @@ pub struct Clients {
     pub(crate) s3: aws_sdk_s3::Client,
     pub(crate) ssm: aws_sdk_ssm::Client,
     pub(crate) sts: aws_sdk_sts::Client,
+    config: SdkConfig,
 }
 
 impl Clients {
@@ -31,6 +39,16 @@ impl Clients {
             s3: aws_sdk_s3::Client::new(config),
             ssm: aws_sdk_ssm::Client::new(config),
             sts: aws_sdk_sts::Client::new(config),
+            config: config.clone(),
         }
+    }
+
+    /// The same, but the SDK asks again what was throttled or got lost: for questions only. Whatever changes something is
+    /// retried by `provision`, which looks first whether it was done.
+    #[must_use]
+    pub(crate) fn patient(&self) -> Self {
+        let retries = RetryConfig::standard().with_max_attempts(ATTEMPTS);
+        let retries = retries.with_initial_backoff(PAUSES.0).with_max_backoff(PAUSES.1);
+        Self::new(&self.config.to_builder().retry_config(retries).build())
     }
 }

@@ -33,6 +33,8 @@ pub enum BucketName {
 /// An AWS account, in one region.
 pub struct AwsCloud {
     clients: Clients,
+    /// A look at one kind is many requests: if a single one of them is throttled, not all are to be made again.
+    looking: Clients,
     contents: Arc<dyn Contents>,
     bucket: BucketName,
     attempts: Attempts,
@@ -40,7 +42,8 @@ pub struct AwsCloud {
 
 impl AwsCloud {
     pub fn new(clients: Clients, bucket: BucketName, contents: Arc<dyn Contents>) -> Self {
-        Self { clients, contents, bucket, attempts: Attempts::new(rand::random()) }
+        let looking = clients.patient();
+        Self { clients, looking, contents, bucket, attempts: Attempts::new(rand::random()) }
     }
 
     fn call<'a>(&'a self, cluster: &'a ClusterId) -> Call<'a> {
@@ -122,7 +125,7 @@ kinds! {
 #[async_trait]
 impl Cloud for AwsCloud {
     async fn observe(&self, cluster: &ClusterId, kind: Kind) -> Result<Vec<Observed>> {
-        observe(self.call(cluster), kind).await
+        observe(Call { clients: &self.looking, ..self.call(cluster) }, kind).await
     }
 
     async fn create(&self, cluster: &ClusterId, wanted: &Wanted) -> Result<Ids> {

@@ -17,7 +17,7 @@ use aws_smithy_http_client::{
     tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode},
 };
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
-use provision::cloud::CloudError;
+use provision::cloud::{CloudError, ErrorKind};
 
 use crate::{Clients, classify::sts};
 
@@ -50,6 +50,9 @@ impl SetupError {
             Self::Credentials(_) => "check AWS_PROFILE and the files in ~/.aws; with SSO run `aws sso login` again",
             Self::NoRegion => "set `region` in cluster.yaml, or AWS_REGION",
             Self::CaBundle { .. } => "name a file of PEM certificates, or unset AWS_CA_BUNDLE",
+            Self::Refused(error) if error.kind == ErrorKind::CredentialsExpired => {
+                "get new credentials (`aws sso login`, or a new session) and run the same command again"
+            }
             Self::Refused(_) => {
                 "check that the keys are active and belong to the account you mean: `aws sts get-caller-identity`"
             }
@@ -98,10 +101,18 @@ pub async fn load(
     let Some(provider) = config.credentials_provider() else { return Err(SetupError::NoCredentials) };
     match provider.provide_credentials().await {
         Ok(_) => Ok(config),
-        Err(aws_credential_types::provider::error::CredentialsError::CredentialsNotLoaded(_)) => {
-            Err(SetupError::NoCredentials)
-        }
+        Err(aws_credential_types::provider::error::CredentialsError::CredentialsNotLoaded(_)) => Err(none_found()),
         Err(error) => Err(SetupError::Credentials(crate::classify::chain(&error))),
+    }
+}
+
+/// Of a profile that is not there, aws-config says no more than that nothing was found.
+fn none_found() -> SetupError {
+    match env::var("AWS_PROFILE") {
+        Ok(profile) if !profile.is_empty() => SetupError::Credentials(format!(
+            "AWS_PROFILE is `{profile}`, and there is no such profile, or it has no credentials"
+        )),
+        _ => SetupError::NoCredentials,
     }
 }
 
@@ -112,7 +123,8 @@ impl Clients {
     ///
     /// [`SetupError::Refused`].
     pub async fn caller(&self) -> Result<Caller, SetupError> {
-        let reply = self.sts.get_caller_identity().send().await.map_err(|error| SetupError::Refused(sts(error)))?;
+        let request = self.patient().sts.get_caller_identity();
+        let reply = request.send().await.map_err(|error| SetupError::Refused(sts(error)))?;
         let arn = reply.arn.unwrap_or_default();
         let partition = arn.split(':').nth(1).unwrap_or("aws").to_owned();
         Ok(Caller { account_id: reply.account.unwrap_or_default(), arn, partition })

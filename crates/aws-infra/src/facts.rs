@@ -57,7 +57,7 @@ impl AccountFacts {
 pub enum FactsError {
     #[error(transparent)]
     Cloud(#[from] CloudError),
-    #[error("{0:?} does not exist in this region")]
+    #[error("subnet `{0}` does not exist in this region")]
     NoSuchSubnet(String),
     #[error("subnet `{subnet}` is in {actual}, not in {written}")]
     WrongZone { subnet: String, written: String, actual: String },
@@ -85,6 +85,7 @@ pub async fn gather(
     aws: &Aws,
     kept: Kept,
 ) -> Result<AccountFacts, FactsError> {
+    let clients = &clients.patient();
     let cluster =
         ClusterId { name: name.to_owned(), region: aws.region.clone(), account_id: caller.account_id.clone() };
     let (availability_zones, brought_network) = match &aws.network.vpc {
@@ -167,6 +168,7 @@ pub async fn certificate_problem(clients: &Clients, arn: &str, region: &str) -> 
     if of != region {
         return Ok(Some(format!("it is in {of}, and the load balancer in {region}")));
     }
+    let clients = clients.patient();
     let reply = clients.acm.describe_certificate().certificate_arn(arn).send().await.map_err(acm);
     Ok(match crate::classify::present(reply)?.and_then(|reply| reply.certificate) {
         None => Some("there is no such certificate".to_owned()),

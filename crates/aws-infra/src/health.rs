@@ -30,7 +30,8 @@ impl fmt::Display for Target {
 ///
 /// AWS did not answer, or refused.
 pub async fn target_health(clients: &Clients, target_group: &str) -> Result<Vec<Target>, CloudError> {
-    let reply = clients.elb.describe_target_health().target_group_arn(target_group).send().await.map_err(elb)?;
+    let request = clients.patient().elb.describe_target_health().target_group_arn(target_group);
+    let reply = request.send().await.map_err(elb)?;
     let described = reply.target_health_descriptions.unwrap_or_default().into_iter();
     let target = described.map(|description| {
         let health = description.target_health;

@@ -10,6 +10,7 @@
 //!   finished by `update`.
 //! - **Content of objects** comes from the caller, by [`Contents`].
 #![forbid(unsafe_code)]
+#![cfg_attr(test, expect(clippy::unwrap_used, reason = "a test"))]
 
 mod attempts;
 mod call;

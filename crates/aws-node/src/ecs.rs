@@ -56,10 +56,6 @@ pub struct Settings {
     pub bucket: String,
     pub log_group: String,
     pub task_role_arn: String,
-    /// SHA-256 of the node's binary, which is at `/opt/cortex/<it>/cortex` on workers.
-    pub node_sha256: String,
-    /// SHA-256 of ONNX Runtime, which is at `/opt/cortex/<it>/libonnxruntime.so` on workers.
-    pub onnxruntime_sha256: String,
     /// Container image with Python.
     pub image: String,
     /// How often ECS is looked at.
@@ -179,8 +175,6 @@ mod tests {
             bucket: "bucket".to_owned(),
             log_group: "/cortex/test".to_owned(),
             task_role_arn: "arn:aws:iam::123456789012:role/task".to_owned(),
-            node_sha256: "aaaa".to_owned(),
-            onnxruntime_sha256: "bbbb".to_owned(),
             image: "python:3.12-slim".to_owned(),
             poll: Duration::from_millis(100),
         }

@@ -44,14 +44,14 @@ pub struct Settings {
     pub prefix: String,
     /// Whose bucket it must be: nobody else can then put one of that name in its place.
     pub account_id: Option<String>,
-    /// How often a prefix that is watched is listed. A list of up to 1,000 documents is one request.
+    /// How often a watched document is looked at; of watched prefixes a list is made every fifth time.
     pub poll: Duration,
 }
 
 impl Settings {
-    /// All of the bucket, looked at every second.
+    /// All of the bucket, looked at every two seconds.
     pub fn new(bucket: impl Into<String>) -> Self {
-        Self { bucket: bucket.into(), prefix: String::new(), account_id: None, poll: Duration::from_secs(1) }
+        Self { bucket: bucket.into(), prefix: String::new(), account_id: None, poll: Duration::from_secs(2) }
     }
 }
 
@@ -107,11 +107,15 @@ impl State for S3State {
     }
 
     async fn put(&self, key: &str, bytes: Bytes, expect: &Expect, id: &WriteId) -> Result<Version, StateError> {
-        documents::put(&self.inner, key, bytes, expect, id).await
+        let version = documents::put(&self.inner, key, bytes, expect, id).await?;
+        self.inner.pollers.changed(key);
+        Ok(version)
     }
 
     async fn delete(&self, key: &str, expect: &Expect) -> Result<(), StateError> {
-        documents::delete(&self.inner, key, expect).await
+        documents::delete(&self.inner, key, expect).await?;
+        self.inner.pollers.changed(key);
+        Ok(())
     }
 
     async fn list(&self, prefix: &str) -> Result<Vec<Entry>, StateError> {

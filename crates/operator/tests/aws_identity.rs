@@ -5,7 +5,6 @@
 //! that our verifier and it agree is what this adds to the tests on the scripted STS.
 
 #[path = "../../identity/tests/sts/aws.rs"]
-#[expect(dead_code, reason = "the scripted STS uses it")]
 mod aws;
 #[path = "aws/door.rs"]
 #[expect(dead_code, reason = "shared")]

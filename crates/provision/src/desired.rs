@@ -32,6 +32,10 @@ use crate::{
 pub enum Impossible {
     #[error("{region} has {found} availability zones that offer every instance type of the cluster; two are needed")]
     TooFewZones { region: String, found: usize },
+    #[error(
+        "{zone} cannot be used: no availability zone of that name offers every instance type of the cluster; {usable} do"
+    )]
+    UnusableZone { zone: String, usable: String },
     #[error("no image was found for {template}")]
     NoImage { template: Key },
     #[error("nothing is known about the VPC of your subnets")]
@@ -71,7 +75,15 @@ pub fn desired(name: &str, aws: &Aws, facts: &Facts) -> Result<Graph, Vec<Imposs
 fn impossible(aws: &Aws, facts: &Facts) -> Vec<Impossible> {
     let mut problems = Vec::new();
     match &aws.network.vpc {
-        Vpc::Own { .. } => {
+        Vpc::Own { availability_zones, .. } => {
+            // Those that the cluster is in already stay, whatever new clusters could use.
+            let usable = |zone: &&String| {
+                facts.availability_zones.contains(zone) || facts.kept.availability_zones.contains(*zone)
+            };
+            for zone in availability_zones.iter().filter(|zone| !usable(zone)) {
+                let (zone, usable) = (zone.clone(), facts.availability_zones.join(", "));
+                problems.push(Impossible::UnusableZone { zone, usable });
+            }
             let found = facts::zones(aws, facts).len();
             if found < 2 {
                 problems.push(Impossible::TooFewZones { region: aws.region.clone(), found });

@@ -42,8 +42,12 @@ impl Lease {
     }
 
     /// Takes or renews the lease; call it well within the time to live. `true`: ours until [`Lease::is_held`] says no.
+    /// What has been renewed a moment ago is not renewed again: a write may cost money.
     pub async fn hold(&mut self) -> Result<bool, StateError> {
         let asked = Instant::now();
+        if self.held_until.is_some_and(|until| asked + self.ttl / 2 < until) {
+            return Ok(true);
+        }
         match read::<LeaseRecord>(&*self.state, &self.key).await? {
             None => self.claim(Expect::Absent, asked).await,
             Some((record, version)) if record.holder == self.holder => {

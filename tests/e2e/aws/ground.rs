@@ -2,7 +2,6 @@
 
 use std::process::Command;
 
-use serde_json::Value;
 use testkit::{
     Cortex, Https, Outcome, Version,
     emulator::{Call, Credentials, Delays, Emulator, Mode},
@@ -128,10 +127,5 @@ impl Account {
     /// What was changed since a mark.
     pub fn changes_since(&self, mark: u64) -> Vec<Call> {
         self.emulator.calls_since(mark).into_iter().filter(|call| call.mutating).collect()
-    }
-
-    /// The APIs as `cortex get` has them.
-    pub fn apis(&self) -> Value {
-        self.run(&["get", "-o", "json"]).ok().json()
     }
 }

@@ -94,6 +94,7 @@ fn what_is_changed_in_the_file_changes_in_the_account_and_nothing_else() {
         "ec2:AuthorizeSecurityGroupIngress",
         "ec2:RevokeSecurityGroupIngress",
         // The lease.
+        "s3:DeleteObject",
         "s3:PutObject",
     ];
     assert_eq!(actions(&changes), changed, "{changes:#?}");

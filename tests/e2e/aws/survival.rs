@@ -114,3 +114,68 @@ async fn an_update_loses_no_request() {
     })
     .await;
 }
+
+const TWO_OF_EACH: &str = "
+cluster_name: demo
+region: us-east-1
+control_plane: {instances: 2}
+node_groups:
+  - {name: cpu, instance_type: m5.large, min_instances: 2, max_instances: 3}
+";
+
+/// As the console does it.
+fn terminate(account: &Account, instance: &str) {
+    let admin = &account.emulator.admin;
+    let output = std::process::Command::new("curl")
+        .args(["-s", "-f", "--aws-sigv4", "aws:amz:us-east-1:ec2"])
+        .args(["-u", &format!("{}:{}", admin.access_key_id, admin.secret_access_key)])
+        .args(["-d", &format!("Action=TerminateInstances&Version=2016-11-15&InstanceId.1={instance}")])
+        .arg(&account.emulator.endpoint)
+        .output()
+        .expect("curl runs");
+    assert!(output.status.success(), "{output:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_loss_of_a_machine_is_made_up_for() {
+    let account = Account::with_nodes(Mode::Strict);
+    account.configure(TWO_OF_EACH);
+    let up = account.up().ok();
+    account.configure_environment(&up).ok();
+    let project = project::python(&account.cortex, "echo", &project::echo("one"), &project::replicas(2));
+    account.run(&["deploy", &project]).ok().prints("echo is live");
+    let client = account.client(Version::Http1);
+
+    // Of the two operators one holds the lease; whichever is lost, the other one goes on.
+    for node in account.nodes().control() {
+        terminate(&account, &node.instance);
+        eventually("two control nodes again, and predictions", async || {
+            let control = account.nodes().control();
+            let replaced = control.len() == 2 && control.iter().all(|other| other.instance != node.instance);
+            let answer = client.try_post("/echo", &json!("hello")).await;
+            let answers = matches!(&answer, Ok(answer) if answer.status == 200);
+            if replaced && answers { Ok(()) } else { Err(format!("{control:?} {answer:?}")) }
+        })
+        .await;
+    }
+    eventually("the operators answer", async || {
+        let outcome = account.run(&["get"]);
+        if outcome.code == 0 { Ok(()) } else { Err(outcome.to_string()) }
+    })
+    .await;
+
+    let workers = account.nodes().workers();
+    let lost = workers.iter().find(|node| !node.tasks.is_empty()).expect("a worker has a task");
+    terminate(&account, &lost.instance);
+    eventually("both replicas are ready on what is left and what is new", async || {
+        let outcome = account.run(&["get", "-o", "json"]);
+        let workers = account.nodes().workers();
+        let elsewhere = workers.iter().all(|node| node.instance != lost.instance);
+        let ready = outcome.code == 0 && outcome.json()["apis"][0]["replicas"]["ready"] == json!(2);
+        let running = tasks(&account).len() == 2;
+        if elsewhere && ready && running { Ok(()) } else { Err(format!("{outcome} {workers:?}")) }
+    })
+    .await;
+    client.predict("/echo", &json!("hello")).await;
+    account.down().ok().prints("nothing left");
+}

@@ -180,8 +180,17 @@ fn pass_through(child: &mut Child, kept: &mut Vec<u8>) -> io::Result<()> {
     Ok(())
 }
 
+/// Of the commands in the summary.
+const WIDEST: usize = 72;
+
 fn summary(steps: &[Step]) -> String {
-    let title = |step: &Step| step.command.lines().next().unwrap_or_default().trim_end_matches(" \\").to_owned();
+    let title = |step: &Step| {
+        let line = step.command.lines().next().unwrap_or_default().trim_end_matches(" \\");
+        match line.char_indices().nth(WIDEST) {
+            Some((at, _)) => format!("{}…", &line[..at]),
+            None => line.to_owned(),
+        }
+    };
     let width = steps.iter().map(|step| title(step).len()).max().unwrap_or(0).max("total".len());
     let mut table = String::new();
     for step in steps {

@@ -91,7 +91,7 @@ impl Ground {
             upload("config/cluster.json", Some(hex::encode(Sha256::digest("upload"))), false),
             upload("private/ca.json", None, true),
         ];
-        known.into_facts(artifact("cortex"), vec![artifact("libonnxruntime.so")], uploads)
+        known.into_facts(artifact("cortex"), artifact("libonnxruntime.so"), uploads)
     }
 
     async fn plan(&self) -> (Graph, Plan) {
@@ -150,30 +150,30 @@ async fn life(yaml: &str, mode: Mode) {
 
 #[tokio::test]
 async fn a_public_cluster() {
-    life(PUBLIC, Mode::Plain).await;
+    Box::pin(life(PUBLIC, Mode::Plain)).await;
 }
 
 #[tokio::test]
 async fn a_private_cluster() {
-    life(PRIVATE, Mode::Plain).await;
+    Box::pin(life(PRIVATE, Mode::Plain)).await;
 }
 
 #[tokio::test]
 async fn a_highly_available_cluster() {
-    life(HIGHLY_AVAILABLE, Mode::Plain).await;
+    Box::pin(life(HIGHLY_AVAILABLE, Mode::Plain)).await;
 }
 
 #[tokio::test]
 async fn a_public_cluster_where_aws_is_strict() {
-    life(PUBLIC, Mode::Strict).await;
+    Box::pin(life(PUBLIC, Mode::Strict)).await;
 }
 
 #[tokio::test]
 async fn a_private_cluster_where_aws_is_strict() {
-    life(PRIVATE, Mode::Strict).await;
+    Box::pin(life(PRIVATE, Mode::Strict)).await;
 }
 
 #[tokio::test]
 async fn a_highly_available_cluster_where_aws_is_strict() {
-    life(HIGHLY_AVAILABLE, Mode::Strict).await;
+    Box::pin(life(HIGHLY_AVAILABLE, Mode::Strict)).await;
 }

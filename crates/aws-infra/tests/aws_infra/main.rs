@@ -1,6 +1,8 @@
 //! Against the emulator: every kind of resource (found, made, found as wanted, changed field by field, removed), and whole
 //! clusters.
 
+#![expect(clippy::unwrap_used, reason = "a test")]
+
 mod balancing;
 mod bench;
 mod compute;

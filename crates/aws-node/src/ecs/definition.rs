@@ -31,6 +31,10 @@ pub(super) const PORT: i32 = 8080;
 const CONTAINER: &str = "replica";
 /// On workers and in containers alike.
 const INSTALLED: &str = "/opt/cortex";
+/// Links that a worker makes when it boots, to what it has fetched by hash. A task that is started on a newer worker
+/// than its definition was written for finds that worker's binary.
+const BINARY: &str = "/opt/cortex/bin/cortex";
+const ONNXRUNTIME: &str = "/opt/cortex/bin/libonnxruntime.so";
 const VOLUME: &str = "cortex";
 
 /// To be changed with anything below that is a constant, so that old definitions are not used again.
@@ -75,7 +79,7 @@ impl Definition {
             region: settings.region.clone(),
             bucket: settings.bucket.clone(),
             bundle: workload.bundle.clone(),
-            onnxruntime: PathBuf::from(format!("{INSTALLED}/{}/libonnxruntime.so", settings.onnxruntime_sha256)),
+            onnxruntime: PathBuf::from(ONNXRUNTIME),
         };
         let task = serde_json::to_string(&task).map_err(|error| EngineError::Failed(error.to_string()))?;
         check_size(&task)?;
@@ -84,28 +88,16 @@ impl Definition {
         let cpu = i32::try_from(cpu.max(u64::from(LEAST_CPU))).unwrap_or(i32::MAX);
         let memory = workload.compute.mem_bytes.map(|bytes| bytes.div_ceil(1024 * 1024).max(LEAST_MEMORY));
         let memory = memory.map(|mib| i32::try_from(mib).unwrap_or(i32::MAX));
-        let Settings { cluster_name, region, log_group, task_role_arn, node_sha256, image, .. } = settings;
-        let whole = json!([
-            LAYOUT,
-            family,
-            task,
-            cpu,
-            memory,
-            cluster_name,
-            region,
-            log_group,
-            task_role_arn,
-            node_sha256,
-            image,
-        ]);
+        let Settings { cluster_name, region, log_group, task_role_arn, image, .. } = settings;
+        let whole =
+            json!([LAYOUT, family, task, cpu, memory, cluster_name, region, log_group, task_role_arn, BINARY, image,]);
         Ok(Self { content: hash(&[&whole.to_string()], 64), family, task, cpu, memory })
     }
 
     fn container(&self, settings: &Settings, api: &str) -> Result<ContainerDefinition, BuildError> {
-        let binary = format!("{INSTALLED}/{}/cortex", settings.node_sha256);
         let variable = |name: &str, value: &str| KeyValuePair::builder().name(name).value(value).build();
         let health = HealthCheck::builder()
-            .set_command(Some(["CMD", &binary, "task", "--healthy"].map(str::to_owned).into()))
+            .set_command(Some(["CMD", BINARY, "task", "--healthy"].map(str::to_owned).into()))
             .interval(HEALTH_INTERVAL)
             .timeout(HEALTH_TIMEOUT)
             .retries(HEALTH_RETRIES)
@@ -123,7 +115,7 @@ impl Definition {
             .name(CONTAINER)
             .image(&settings.image)
             .essential(true)
-            .entry_point(binary)
+            .entry_point(BINARY)
             .command("task")
             .environment(variable(TASK_VARIABLE, &self.task))
             .environment(variable(TASK_LISTEN_VARIABLE, &format!("0.0.0.0:{PORT}")))
@@ -227,14 +219,14 @@ mod tests {
         let (settings, workload) = (tests::settings(), tests::workload());
         let definition = Definition::new(&settings, &workload).expect("it is small");
         let container = definition.container(&settings, "iris").expect("it is whole");
-        assert_eq!(container.entry_point(), ["/opt/cortex/aaaa/cortex"]);
+        assert_eq!(container.entry_point(), ["/opt/cortex/bin/cortex"]);
         let health = container.health_check().expect("there is one").command().join(" ");
-        assert_eq!(health, "CMD /opt/cortex/aaaa/cortex task --healthy");
+        assert_eq!(health, "CMD /opt/cortex/bin/cortex task --healthy");
         let task = container.environment().iter().find(|pair| pair.name() == Some(TASK_VARIABLE));
         let task: TaskSpec =
             serde_json::from_str(task.and_then(KeyValuePair::value).expect("it is there")).expect("a task");
         assert_eq!((task.api.as_str(), task.version.as_str(), task.bucket.as_str()), ("iris", "1", "bucket"));
-        assert_eq!(task.onnxruntime, PathBuf::from("/opt/cortex/bbbb/libonnxruntime.so"));
+        assert_eq!(task.onnxruntime, PathBuf::from("/opt/cortex/bin/libonnxruntime.so"));
         assert_eq!(task.predictor, workload.predictor);
     }
 

@@ -55,6 +55,11 @@ pub(super) async fn get(inner: &Arc<Inner>, key: &str) -> Result<Option<Document
     }
 }
 
+/// Of the document, without its content.
+pub(super) async fn version_of(inner: &Inner, key: &str) -> Result<Option<Version>, StateError> {
+    Ok(head(inner, &inner.place(key)).await?.map(|head| head.version))
+}
+
 pub(super) async fn put(
     inner: &Arc<Inner>,
     key: &str,

@@ -1,5 +1,8 @@
 //! One poller per watched prefix, for as long as somebody watches it.
 //!
+//! Looking costs money: a list is ten times the price of a head. So what is the name of one document is looked at by a head,
+//! and lists are made less often; what this process writes itself wakes its watchers without either.
+//!
 //! It counts up whenever a list differs from the one before, and after its first. A watcher subscribes before it
 //! makes its own first list, so what changes after that list is always in a later one of the poller's.
 
@@ -14,7 +17,12 @@ use tokio::{
     time::MissedTickBehavior,
 };
 
-use super::{Inner, listing};
+use state::{Entry, StateError};
+
+use super::{Inner, documents, listing};
+
+/// How much more seldom a list is made than a head. Only what other processes write is learnt by it.
+const LISTS: u32 = 5;
 
 #[derive(Default)]
 pub(super) struct Pollers(Mutex<HashMap<String, Sender<i64>>>);
@@ -34,7 +42,8 @@ pub(super) fn subscribe(inner: &Arc<Inner>, prefix: &str) -> Receiver<i64> {
 }
 
 async fn poll(inner: Arc<Inner>, prefix: String) {
-    let mut tick = tokio::time::interval(inner.poll);
+    let period = if is_document(&prefix) { inner.poll } else { inner.poll * LISTS };
+    let mut tick = tokio::time::interval(period);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut last = None;
     loop {
@@ -42,7 +51,7 @@ async fn poll(inner: Arc<Inner>, prefix: String) {
         if inner.pollers.is_forsaken(&prefix) {
             return;
         }
-        match listing::documents(&inner, &prefix).await {
+        match look(&inner, &prefix).await {
             Ok(now) => {
                 let now = Some(now);
                 if mem::replace(&mut last, now.clone()) != now {
@@ -50,12 +59,33 @@ async fn poll(inner: Arc<Inner>, prefix: String) {
                 }
             }
             // Watchers keep what they have; the next list tells them what they missed.
-            Err(error) => tracing::warn!(%error, "a watched prefix could not be listed"),
+            Err(error) => tracing::warn!(%error, "a watched prefix could not be looked at"),
         }
     }
 }
 
+fn is_document(prefix: &str) -> bool {
+    prefix.ends_with(".json")
+}
+
+async fn look(inner: &Inner, prefix: &str) -> Result<Vec<Entry>, StateError> {
+    if !is_document(prefix) {
+        return listing::documents(inner, prefix).await;
+    }
+    let version = documents::version_of(inner, prefix).await?;
+    Ok(version.into_iter().map(|version| Entry { key: prefix.to_owned(), version }).collect())
+}
+
 impl Pollers {
+    /// This process has changed something: its watchers need not wait for the next look.
+    pub(super) fn changed(&self, key: &str) {
+        self.with(|running| {
+            for (_, sender) in running.iter().filter(|(prefix, _)| key.starts_with(prefix.as_str())) {
+                sender.send_modify(|revision| *revision += 1);
+            }
+        });
+    }
+
     fn with<T>(&self, work: impl FnOnce(&mut HashMap<String, Sender<i64>>) -> T) -> T {
         // No work can leave the map half changed.
         work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))

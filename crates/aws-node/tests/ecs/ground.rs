@@ -160,8 +160,6 @@ pub fn settings(cluster: &str, ecs_cluster: &str, log_group: &str, task_role_arn
         bucket: "bucket".to_owned(),
         log_group: log_group.to_owned(),
         task_role_arn,
-        node_sha256: "aaaa".to_owned(),
-        onnxruntime_sha256: "bbbb".to_owned(),
         image: "python:3.12-slim".to_owned(),
         poll: Duration::from_millis(50),
     }

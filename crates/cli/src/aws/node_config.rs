@@ -22,8 +22,6 @@ pub struct NodeConfig {
     pub own_roles: Vec<String>,
     /// Runs the replicas' containers: Python, and a glibc that the node binary can use.
     pub image: String,
-    pub node_sha256: String,
-    pub onnxruntime_sha256: String,
     /// Object with the keys that the cluster runs with instead of its instance role.
     pub runtime_keys: Option<String>,
     /// Serve APIs without TLS on port 80 instead of redirecting.
@@ -34,13 +32,7 @@ pub struct NodeConfig {
 const IMAGE: &str = "public.ecr.aws/docker/library/python:3.12-slim-bookworm";
 
 impl NodeConfig {
-    pub fn new(
-        cluster: &ClusterId,
-        partition: &str,
-        bucket: &str,
-        node_sha256: &str,
-        onnxruntime_sha256: &str,
-    ) -> Self {
+    pub fn new(cluster: &ClusterId, partition: &str, bucket: &str) -> Self {
         Self {
             cluster: cluster.name.clone(),
             region: cluster.region.clone(),
@@ -52,8 +44,6 @@ impl NodeConfig {
             task_role_arn: names::role_arn(partition, cluster, "task"),
             own_roles: ["control", "worker", "task"].map(|role| names::role_arn(partition, cluster, role)).into(),
             image: IMAGE.to_owned(),
-            node_sha256: node_sha256.to_owned(),
-            onnxruntime_sha256: onnxruntime_sha256.to_owned(),
             runtime_keys: None,
             api_http: false,
         }

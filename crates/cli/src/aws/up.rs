@@ -121,7 +121,8 @@ fn print(outcome: &Outcome, output: Format) -> Result<(), Failure> {
         match &outcome.configure {
             Some(line) => lines.push(format!("\nnext: {line}")),
             None => {
-                lines.push("\nnobody waited for the control nodes; `cortex cluster info` tells how they are".to_owned())
+                lines
+                    .push("\nnobody waited for the control nodes; `cortex cluster info` tells how they are".to_owned());
             }
         }
         lines.join("\n")
@@ -182,8 +183,7 @@ impl<'a> Bringing<'a> {
         let runtime = artifacts::onnxruntime(&home, options.onnxruntime.as_deref()).await?;
         let cluster = account.cluster(name);
         let bucket = aws.bucket.clone().unwrap_or_else(|| names::bucket(&cluster));
-        let (node_sha256, onnxruntime_sha256) = (&binary.artifact.sha256, &runtime.artifact.sha256);
-        let mut node = NodeConfig::new(&cluster, &account.caller.partition, &bucket, node_sha256, onnxruntime_sha256);
+        let mut node = NodeConfig::new(&cluster, &account.caller.partition, &bucket);
         node.runtime_keys = aws.runtime_credentials.as_ref().map(runtime_keys_object);
         node.api_http = aws.api_http;
         let files = [binary, runtime];

@@ -10,7 +10,7 @@ use crate::{
     resource::Policy,
 };
 
-/// Of the bucket: TLS only, and secrets for nobody but the control nodes. An `Allow` elsewhere does not help against it.
+/// Of the bucket: TLS only, and secrets and State for nobody but the control nodes. An `Allow` elsewhere does not help against it.
 pub(super) fn bucket(build: &Build<'_>) -> Policy {
     let bucket = bucket_arn(build);
     let readers = match &build.facts.runtime_identity {
@@ -18,6 +18,17 @@ pub(super) fn bucket(build: &Build<'_>) -> Policy {
         None => json!([role_arn(build, "control")]),
     };
     let all = json!([bucket, format!("{bucket}/*")]);
+    let written = [
+        "private/authority.json",
+        "private/api-keys/*",
+        "ca.json",
+        "keys.json",
+        "routes.json",
+        "apis/*",
+        "bundles/*",
+        "nonce/*",
+        "lease/reconcile",
+    ];
     policy(&[
         json!({
             "Sid": "OnlyTls",
@@ -41,6 +52,16 @@ pub(super) fn bucket(build: &Build<'_>) -> Policy {
             "Principal": "*",
             "Action": ["s3:GetObject", "s3:GetObjectVersion"],
             "Resource": format!("{bucket}/private/*"),
+            "Condition": { "ArnNotEquals": { "aws:PrincipalArn": readers } },
+        }),
+        // What the cluster believes of itself is written by nobody else, whatever rights they have in the account. `up` writes
+        // what it puts there before the first node boots, and `down` deletes everything.
+        json!({
+            "Sid": "OnlyControlWritesState",
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": "s3:PutObject",
+            "Resource": written.map(|objects| format!("{bucket}/{objects}")),
             "Condition": { "ArnNotEquals": { "aws:PrincipalArn": readers } },
         }),
     ])

@@ -87,6 +87,10 @@ systemctl enable --now cortex.service
 /// node's.
 const WORKER: &str = r#"
 until fetch "$CORTEX_ONNXRUNTIME_SHA256" libonnxruntime.so; do sleep 2; done
+# Where containers look, whichever worker they are on.
+mkdir -p /opt/cortex/bin
+ln -sfn "../$CORTEX_NODE_SHA256/cortex" /opt/cortex/bin/cortex
+ln -sfn "../$CORTEX_ONNXRUNTIME_SHA256/libonnxruntime.so" /opt/cortex/bin/libonnxruntime.so
 until token=$(token) && address=$(instance "$token" meta-data/local-ipv4); do sleep 2; done
 mkdir -p /etc/ecs
 cat >/etc/ecs/ecs.config <<END

@@ -313,6 +313,18 @@ class ScalingGroups(EmulatorCase):
         targets = self.elbv2.describe_target_health(TargetGroupArn=group)["TargetHealthDescriptions"]
         self.assertEqual(len(targets), 1)
 
+    @about("replacements_are_targets", mode="plain")
+    def test_what_replaces_a_lost_instance_is_a_target(self):
+        vpc = self.vpc()
+        targets = self.target_group(vpc)
+        group = self.scaling_group([self.subnet(vpc)], TargetGroupARNs=[targets])
+        lost = group["Instances"][0]["InstanceId"]
+        self.ec2.terminate_instances(InstanceIds=[lost])
+        new = self.scaling_group_of()["Instances"][0]["InstanceId"]
+        self.assertNotEqual(new, lost)
+        health = self.elbv2.describe_target_health(TargetGroupArn=targets)["TargetHealthDescriptions"]
+        self.assertIn(new, [each["Target"]["Id"] for each in health])
+
 
 if __name__ == "__main__":
     unittest.main()

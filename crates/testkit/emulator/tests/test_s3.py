@@ -43,6 +43,12 @@ class Buckets(EmulatorCase):
         owner = self.s3.get_bucket_ownership_controls(Bucket=BUCKET)["OwnershipControls"]["Rules"]
         self.assertEqual(owner[0]["ObjectOwnership"], "BucketOwnerEnforced")
 
+    @about("tags_of_a_new_bucket", mode="plain")
+    def test_a_new_bucket_has_its_tags(self):
+        tags = [{"Key": "a", "Value": "1"}, {"Key": "b", "Value": "2"}]
+        self.s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"Tags": tags})
+        self.assertEqual(self.s3.get_bucket_tagging(Bucket=BUCKET)["TagSet"], tags)
+
     @about("bucket_names")
     def test_names_have_a_form(self):
         for name in ("Bad_Name", "bad..name", "192.168.1.1", "-bad"):

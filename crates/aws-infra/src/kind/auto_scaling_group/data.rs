@@ -79,13 +79,14 @@ fn read_mixed(policy: &MixedInstancesPolicy) -> Mixed {
         "lowest-price" => SpotAllocation::LowestPrice,
         _ => SpotAllocation::PriceCapacityOptimized,
     };
-    let pools = distribution.and_then(|of| of.spot_instance_pools()).and_then(|pools| u32::try_from(pools).ok());
+    let pools =
+        distribution.and_then(InstancesDistribution::spot_instance_pools).and_then(|pools| u32::try_from(pools).ok());
     let price = distribution.and_then(|of| of.spot_max_price()).filter(|price| !price.is_empty());
     Mixed {
         instance_types: overrides.iter().filter_map(|of| of.instance_type()).map(str::to_owned).collect(),
-        on_demand_base_capacity: uint(distribution.and_then(|of| of.on_demand_base_capacity())),
+        on_demand_base_capacity: uint(distribution.and_then(InstancesDistribution::on_demand_base_capacity)),
         on_demand_percentage_above_base_capacity: distribution
-            .and_then(|of| of.on_demand_percentage_above_base_capacity())
+            .and_then(InstancesDistribution::on_demand_percentage_above_base_capacity)
             .map_or(100, |percent| uint(Some(percent))),
         spot_allocation,
         spot_instance_pools: pools.filter(|_| spot_allocation == SpotAllocation::LowestPrice),

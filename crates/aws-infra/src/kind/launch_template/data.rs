@@ -82,7 +82,11 @@ pub(super) fn read(name: &str, data: &ResponseLaunchTemplateData) -> LaunchTempl
         instance_type: data.instance_type().map(|of| of.as_str().to_owned()).unwrap_or_default(),
         instance_profile: profile.and_then(|p| p.arn().or(p.name())).unwrap_or_default().to_owned(),
         security_groups: interface.map(|i| i.groups().iter().cloned().collect()).unwrap_or_default(),
-        public_ip: interface.and_then(|i| i.associate_public_ip_address()).unwrap_or_default(),
+        public_ip: interface
+            .and_then(
+                aws_sdk_ec2::types::LaunchTemplateInstanceNetworkInterfaceSpecification::associate_public_ip_address,
+            )
+            .unwrap_or_default(),
         user_data: text(data.user_data().unwrap_or_default()),
         volume: volume(data),
         metadata: metadata(data),
@@ -107,17 +111,18 @@ fn volume(data: &ResponseLaunchTemplateData) -> Volume {
             Some(SdkVolumeType::Io1) => VolumeType::Io1,
             _ => VolumeType::Gp2,
         },
-        size_gib: number(ebs.and_then(|ebs| ebs.volume_size())).unwrap_or_default(),
-        iops: number(ebs.and_then(|ebs| ebs.iops())),
-        throughput: number(ebs.and_then(|ebs| ebs.throughput())),
-        encrypted: ebs.and_then(|ebs| ebs.encrypted()).unwrap_or_default(),
+        size_gib: number(ebs.and_then(aws_sdk_ec2::types::LaunchTemplateEbsBlockDevice::volume_size))
+            .unwrap_or_default(),
+        iops: number(ebs.and_then(aws_sdk_ec2::types::LaunchTemplateEbsBlockDevice::iops)),
+        throughput: number(ebs.and_then(aws_sdk_ec2::types::LaunchTemplateEbsBlockDevice::throughput)),
+        encrypted: ebs.and_then(aws_sdk_ec2::types::LaunchTemplateEbsBlockDevice::encrypted).unwrap_or_default(),
     }
 }
 
 fn metadata(data: &ResponseLaunchTemplateData) -> Metadata {
     let options = data.metadata_options();
     let tokens = options.and_then(|options| options.http_tokens());
-    let hops = options.and_then(|options| options.http_put_response_hop_limit());
+    let hops = options.and_then(aws_sdk_ec2::types::LaunchTemplateInstanceMetadataOptions::http_put_response_hop_limit);
     Metadata {
         tokens_required: tokens == Some(&LaunchTemplateHttpTokensState::Required),
         hop_limit: hops.and_then(|hops| u8::try_from(hops).ok()).unwrap_or(1),

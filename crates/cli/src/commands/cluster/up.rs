@@ -30,7 +30,7 @@ pub async fn up(arguments: args::ClusterUp) -> Result<(), Failure> {
     let cluster = read_config(&arguments.config)?;
     let config = match &cluster.provider {
         Provider::Local(config) => config,
-        Provider::Aws(aws) => return on_aws(&cluster.name, aws, &arguments).await,
+        Provider::Aws(aws) => return Box::pin(on_aws(&cluster.name, aws, &arguments)).await,
     };
     let home = Home::find()?;
     let directory = directory(&home, &cluster.name, config.data_dir.as_deref())?;
@@ -81,7 +81,7 @@ async fn on_aws(name: &str, aws: &Aws, arguments: &args::ClusterUp) -> Result<()
         onnxruntime: arguments.onnxruntime.clone(),
         output: arguments.printed.output,
     };
-    crate::aws::up(name, aws, &options).await
+    Box::pin(crate::aws::up(name, aws, &options)).await
 }
 
 #[cfg(not(feature = "aws"))]

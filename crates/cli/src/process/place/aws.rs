@@ -108,8 +108,6 @@ pub async fn operator(node: &ControlNode) -> Result<OperatorParts, Failure> {
             bucket: config.bucket.clone(),
             log_group: config.log_group.clone(),
             task_role_arn: config.task_role_arn.clone(),
-            node_sha256: config.node_sha256.clone(),
-            onnxruntime_sha256: config.onnxruntime_sha256.clone(),
             image: config.image.clone(),
             poll: POLL,
         },

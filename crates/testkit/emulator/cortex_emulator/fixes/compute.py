@@ -22,6 +22,17 @@ from ..rules import fixes
 Original = Callable[..., Any]
 
 
+@fixes.around(AutoScalingBackend, "notify_terminate_instances")
+def replacements_are_targets(original: Original, autoscaling: Any, instance_ids: list[str]) -> None:
+    """What replaces a lost instance is registered with the group's target groups as the lost one was.
+
+    AWS: autoscaling/ec2/userguide/attach-load-balancer-asg.html
+    """
+    original(autoscaling, instance_ids)
+    for name in list(autoscaling.autoscaling_groups):
+        autoscaling.update_attached_target_groups(name)
+
+
 @fixes.around(FakeAutoScalingGroup, "replace_autoscaling_group_instances")
 def spread_over_zones(_original: Original, group: Any, count_needed: int, tags: dict[str, str]) -> None:
     """A group spreads its instances over its zones, and launches the template version that it was given.

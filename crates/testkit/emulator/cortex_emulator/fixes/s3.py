@@ -3,10 +3,12 @@
 from collections.abc import Callable
 from typing import Any
 
+import xmltodict
 from moto.s3.exceptions import S3ClientError
 from moto.s3.models import FakeBucket, S3Backend
 
 from .. import policy
+from ..gate import GATE
 from ..rules import fixes
 
 Original = Callable[..., Any]
@@ -33,6 +35,21 @@ def new_bucket_defaults(original: Original, s3: Any, name: str, *arguments: Any,
     blocks = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
     s3.put_public_access_block(name, dict.fromkeys(blocks, "true"))
     bucket.ownership_rule = "BucketOwnerEnforced"
+    return bucket
+
+
+@fixes.around(S3Backend, "create_bucket")
+def tags_of_a_new_bucket(original: Original, s3: Any, name: str, *arguments: Any, **named: Any) -> FakeBucket:
+    """A bucket has the tags that it was created with.
+
+    AWS: AmazonS3/latest/API/API_CreateBucketConfiguration.html
+    """
+    bucket = original(s3, name, *arguments, **named)
+    if GATE.request is not None and GATE.request.action == "CreateBucket" and GATE.request.body:
+        written = xmltodict.parse(GATE.request.body, force_list=("Tag",)).get("CreateBucketConfiguration") or {}
+        tags = (written.get("Tags") or {}).get("Tag", [])
+        if tags:
+            s3.put_bucket_tagging(name, {tag["Key"]: tag["Value"] or "" for tag in tags})
     return bucket
 
 
