@@ -136,24 +136,20 @@ fn cluster_yaml_with_many_problems() {
 }
 
 #[test]
-fn aws_is_not_supported_yet() {
+fn an_environment_on_aws_has_to_say_where_its_operator_is() {
     let cortex = Cortex::new();
-    let config = "cluster_name: abc\nprovider: aws\nregion: us-east-1\ninstance_type: m5.large\nmin_instances: 1\n\
-                  max_instances: 2\n";
-    cortex.write("cluster.yaml", config);
-    assert_snapshot!(cortex.run(&["cluster", "up"]).snapshot(), @"
-    exit code: 9
-    --- stderr
-    error: clusters on AWS are not supported yet: nothing was made
-    hint: `provider: local` runs the same operator, gateway and replicas on this machine
-    ");
     assert_snapshot!(cortex.run(&["env", "configure", "aws"]).snapshot(), @"
-    exit code: 9
+    exit code: 3
     --- stderr
-    error: clusters on AWS are not supported yet
-    hint: for a cluster on this machine: `cortex env configure local`
+    error: where the cluster's operator is has to be said
+    hint: `cortex cluster info -c cluster.yaml` prints the whole command
     ");
-    assert!(!cortex.home().join("clusters").exists(), "something was made");
+    for endpoint in ["http://localhost:8888", "localhost:8888", "https://", "https://localhost:8888/path"] {
+        let outcome =
+            cortex.run(&["env", "configure", "aws", "--operator-endpoint", endpoint, "--region", "us-east-1"]);
+        outcome.exits(3).says("is not https://HOST[:PORT]");
+    }
+    cortex.run(&["env", "list", "-o", "json"]).ok().prints("\"environments\": {}");
 }
 
 #[test]

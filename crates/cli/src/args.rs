@@ -188,6 +188,9 @@ pub struct ClusterUp {
     /// Do not ask.
     #[arg(short, long)]
     pub yes: bool,
+    /// AWS: only show what would be done.
+    #[arg(long, conflicts_with_all = ["yes", "no_wait"])]
+    pub dry_run: bool,
     /// AWS: return when everything is made, without waiting for the control nodes to work.
     #[arg(long)]
     pub no_wait: bool,

@@ -60,7 +60,6 @@ impl Failure {
     }
 
     /// Says first what it is about.
-    #[cfg(feature = "aws")]
     pub fn about(self, what: &str) -> Self {
         Self { message: format!("{what}: {}", self.message), ..self }
     }

@@ -82,7 +82,7 @@ async fn the_clusters_own_machines_and_tasks_are_refused() {
     // Nor do they get at what is secret.
     let bucket = bucket(&account);
     for key in ["private/authority.json", "private/api-keys/default.json"] {
-        let (status, _) = object(&account, &task, &bucket, key).await;
+        let (status, _) = object(&account, &task, &bucket, key);
         assert_eq!(status, 403, "{key}");
     }
 }
@@ -98,11 +98,16 @@ async fn secrets_in_the_bucket_are_for_control_nodes_only() {
     let reader = account.emulator.create_user("reader", &all);
     for who in [&reader, &account.emulator.admin] {
         for key in ["private/authority.json", "private/api-keys/default.json"] {
-            let (status, body) = object(&account, who, &bucket, key).await;
+            let (status, body) = object(&account, who, &bucket, key);
             assert_eq!(status, 403, "{key}: {body}");
         }
-        let (status, body) = object(&account, who, &bucket, "ca.json").await;
+        let (status, body) = object(&account, who, &bucket, "ca.json");
         assert_eq!(status, 200, "{body}");
+    }
+    // What the cluster believes is nobody else's to write, either.
+    for key in ["private/authority.json", "keys.json", "routes.json", "ca.json", "apis/x/head.json", "bundles/x"] {
+        let (status, body) = put_object(&account, &account.emulator.admin, &bucket, key);
+        assert_eq!(status, 403, "{key}: {body}");
     }
 }
 
@@ -112,10 +117,19 @@ fn bucket(account: &Account) -> String {
     name.to_owned()
 }
 
-/// GETs an object as anybody could, by curl, which can sign.
-async fn object(account: &Account, who: &Credentials, bucket: &str, key: &str) -> (u16, String) {
+fn object(account: &Account, who: &Credentials, bucket: &str, key: &str) -> (u16, String) {
+    by_curl(account, who, bucket, key, &[])
+}
+
+fn put_object(account: &Account, who: &Credentials, bucket: &str, key: &str) -> (u16, String) {
+    by_curl(account, who, bucket, key, &["-X", "PUT", "--data-binary", "{}"])
+}
+
+/// As anybody could, by curl, which can sign.
+fn by_curl(account: &Account, who: &Credentials, bucket: &str, key: &str, more: &[&str]) -> (u16, String) {
     let mut command = std::process::Command::new("curl");
     command
+        .args(more)
         .args(["-s", "-w", "\n%{http_code}", "--aws-sigv4", "aws:amz:us-east-1:s3"])
         .args(["-H", "x-amz-content-sha256: UNSIGNED-PAYLOAD"])
         .args(["-u", &format!("{}:{}", who.access_key_id, who.secret_access_key)]);

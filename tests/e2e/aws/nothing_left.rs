@@ -47,6 +47,8 @@ fn the_account_is_as_it_was(mode: Mode) {
 
     let calls = nothing_changes(&account);
     eprintln!("{mode:?}: the second `up` makes {} calls\n{}", calls.len(), by_kind(&calls));
+    // Far from the 30 that are wanted: roles, target groups and settings of buckets are asked about one by one.
+    assert!(calls.len() <= 75, "{} calls\n{}", calls.len(), by_kind(&calls));
     same(&up, &account.emulator.inventory());
 
     account.down().ok().prints("nothing left");

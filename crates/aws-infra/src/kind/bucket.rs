@@ -99,6 +99,9 @@ fn bucket_ids(name: &str) -> Ids {
 
 pub(crate) async fn create(call: Call<'_>, wanted: &Wanted, bucket: &Bucket) -> Result<Ids> {
     call.begun(wanted, make(call, wanted, bucket)).await?;
+    // One request each: if a single one of them is throttled, not all are to be made again. They can be repeated.
+    let patient = call.clients.patient();
+    let call = Call { clients: &patient, ..call };
     set_tags(call, &bucket.name, &wanted.tags).await?;
     settings::write(call, bucket, |_| true).await?;
     Ok(bucket_ids(&bucket.name))

@@ -40,6 +40,8 @@ use crate::{
 /// What the command line says besides the file.
 pub struct Options {
     pub yes: bool,
+    /// Show the plan and do nothing.
+    pub dry_run: bool,
     /// Do not wait for the control nodes.
     pub no_wait: bool,
     pub node_binary: Option<PathBuf>,
@@ -74,6 +76,12 @@ pub async fn up(name: &str, aws: &Aws, options: &Options) -> Result<(), Failure>
 
     let plan = bringing.plan().await?;
     let changed = !plan.is_empty();
+    if options.dry_run {
+        return options.output.print(&plan, |plan| match changed {
+            true => plan.to_string(),
+            false => format!("{}: nothing to do", plan.cluster),
+        });
+    }
     if changed {
         say!("{}", plan.to_string().trim_end());
         if !options.yes {

@@ -111,8 +111,6 @@ impl There {
 
     fn cannot(&self) -> Failure {
         let Self { name, region, .. } = self;
-        let failure = Failure::without_aws();
-        let message = format!("the cluster {name} in {region}: {}", failure.message);
-        Failure { message, ..failure }
+        Failure::without_aws().about(&format!("the cluster {name} in {region}"))
     }
 }

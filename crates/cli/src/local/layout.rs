@@ -36,6 +36,7 @@ impl Layout {
     }
 
     /// Of a control node on AWS, instead of the settings.
+    #[cfg(feature = "aws")]
     pub fn node_file(&self) -> PathBuf {
         self.directory.join("node.json")
     }

@@ -76,6 +76,7 @@ pub async fn up(arguments: args::ClusterUp) -> Result<(), Failure> {
 async fn on_aws(name: &str, aws: &Aws, arguments: &args::ClusterUp) -> Result<(), Failure> {
     let options = crate::aws::Options {
         yes: arguments.yes,
+        dry_run: arguments.dry_run,
         no_wait: arguments.no_wait,
         node_binary: arguments.node_binary.clone(),
         onnxruntime: arguments.onnxruntime.clone(),
