@@ -7,7 +7,7 @@
 use std::{env, io, path::PathBuf, time::Duration};
 
 use aws_config::{
-    BehaviorVersion, ConfigLoader, Region, SdkConfig, default_provider::region::DefaultRegionChain, retry::RetryConfig,
+    BehaviorVersion, ConfigLoader, Region, SdkConfig, retry::RetryConfig,
     stalled_stream_protection::StalledStreamProtectionConfig, timeout::TimeoutConfig,
 };
 use aws_credential_types::{Credentials, provider::ProvideCredentials as _};
@@ -80,15 +80,10 @@ pub async fn load(
     explicit: Option<&spec::cluster::Credentials>,
 ) -> Result<SdkConfig, SetupError> {
     let http = http_client(env::var_os("AWS_CA_BUNDLE").filter(|path| !path.is_empty()).map(PathBuf::from))?;
-    let region = match region {
-        Some(region) => Region::new(region.to_owned()),
-        None => DefaultRegionChain::builder().build().region().await.ok_or(SetupError::NoRegion)?,
-    };
     let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).read_timeout(READ_TIMEOUT).build();
     let mut loader = ConfigLoader::default()
         .behavior_version(BehaviorVersion::latest())
         .http_client(http)
-        .region(region)
         .retry_config(RetryConfig::disabled())
         // It takes a caller who looks the other way for a while for a network that stands still.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
@@ -97,7 +92,14 @@ pub async fn load(
         let secret = pair.secret_access_key.expose();
         loader = loader.credentials_provider(Credentials::new(&pair.access_key_id, secret, None, None, "cluster.yaml"));
     }
+    // Without one the loader looks for it, at the places where every AWS tool does.
+    if let Some(region) = region {
+        loader = loader.region(Region::new(region.to_owned()));
+    }
     let config = loader.load().await;
+    if config.region().is_none() {
+        return Err(SetupError::NoRegion);
+    }
     let Some(provider) = config.credentials_provider() else { return Err(SetupError::NoCredentials) };
     match provider.provide_credentials().await {
         Ok(_) => Ok(config),

@@ -24,7 +24,11 @@ fn aws(rest: &str) -> Aws {
 
 fn subnets(pairs: &[(&str, &str)]) -> String {
     let lines = pairs.iter().map(|(zone, id)| format!("  - {{availability_zone: {zone}, subnet_id: {id}}}\n"));
-    format!("subnet_visibility: private\nsubnets:\n{}", lines.collect::<String>())
+    format!(
+        "subnet_visibility: private\napi_load_balancer_scheme: internal\noperator_load_balancer_scheme: internal\n\
+         subnets:\n{}",
+        lines.collect::<String>()
+    )
 }
 
 async fn ask(bench: &Bench, aws: &Aws) -> Result<AccountFacts, FactsError> {
