@@ -208,13 +208,13 @@ fn no_environment() {
     exit code: 5
     --- stderr
     error: there is no cluster on this machine
-    hint: `cortex cluster up -c cluster.yaml` makes one
+    hint: a cluster on AWS is named by --name and --region, or by its file with --config
     ");
     assert_snapshot!(cortex.run(&["cluster", "info", "--name", "nobody"]).snapshot(), @"
     exit code: 5
     --- stderr
     error: there is no cluster `nobody` on this machine
-    hint: `cortex cluster up -c cluster.yaml` makes one
+    hint: a cluster on AWS is named by --name and --region, or by its file with --config
     ");
 }
 
