@@ -60,8 +60,8 @@ fn which(home: &Home, which: &WhichCluster) -> Result<Which, Failure> {
         (None, _, None) => None,
     };
     let found = local::find(home, name.as_deref());
-    found.map(Which::Local).map_err(|failure| match failure.exit {
-        Exit::NotFound => {
+    found.map(Which::Local).map_err(|failure| match failure.kind.as_str() {
+        "cluster.not_found" => {
             failure.hint("a cluster on AWS is named by --name and --region, or by its file with --config")
         }
         _ => failure,
