@@ -35,6 +35,8 @@ services! {
     iam: "iam", IAM;
     logs: "logs", LOGS;
     s3: "s3", S3;
+    quotas: "servicequotas", QUOTAS;
+    pricing: "pricing", PRICING;
     ssm: "ssm", SSM;
     sts: "sts", STS;
 }

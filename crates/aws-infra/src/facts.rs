@@ -12,11 +12,7 @@ use provision::{
 };
 use spec::cluster::{Aws, Credentials, SecurityGroup, Subnet, Vpc};
 
-use crate::{
-    Caller, Clients, SetupError,
-    classify::{acm, ssm},
-    credentials::load,
-};
+use crate::{Caller, Clients, SetupError, classify::ssm, credentials::load};
 
 /// "GetParameters", Systems Manager API reference.
 const PARAMETERS_PER_CALL: usize = 10;
@@ -156,25 +152,4 @@ pub async fn runtime_identity(aws: &Aws, pair: &Credentials, account_id: &str) -
     } else {
         Err(FactsError::RuntimeAccount(caller.account_id, account_id.to_owned()))
     }
-}
-
-/// Why a certificate of ACM cannot be used; `None` if it can.
-///
-/// # Errors
-///
-/// AWS did not answer.
-pub async fn certificate_problem(clients: &Clients, arn: &str, region: &str) -> Result<Option<String>, CloudError> {
-    let of = arn.split(':').nth(3).unwrap_or_default();
-    if of != region {
-        return Ok(Some(format!("it is in {of}, and the load balancer in {region}")));
-    }
-    let clients = clients.patient();
-    let reply = clients.acm.describe_certificate().certificate_arn(arn).send().await.map_err(acm);
-    Ok(match crate::classify::present(reply)?.and_then(|reply| reply.certificate) {
-        None => Some("there is no such certificate".to_owned()),
-        Some(certificate) => {
-            let status = certificate.status.as_ref().map_or("unknown", |status| status.as_str());
-            (status != "ISSUED").then(|| format!("its status is {status}"))
-        }
-    })
 }

@@ -22,11 +22,13 @@ mod credentials;
 mod facts;
 mod health;
 mod kind;
+mod preflight;
 mod tags;
 
 pub use clients::Clients;
 pub use cloud::{AwsCloud, BucketName};
 pub use content::{Content, ContentError, Contents, NoContents};
 pub use credentials::{Caller, SetupError, load};
-pub use facts::{AccountFacts, FactsError, certificate_problem, gather, runtime_identity};
-pub use health::{Target, target_health};
+pub use facts::{AccountFacts, FactsError, gather, runtime_identity};
+pub use health::{Target, Worker, target_health, workers};
+pub use preflight::{Finding, Subject, Verdict, preflight};

@@ -172,8 +172,17 @@ pub struct Predict {
 pub enum Cluster {
     /// Make a cluster, or bring an existing one to what the file says.
     Up(ClusterUp),
+    /// Bring an existing cluster to what the file says.
+    #[command(visible_alias = "configure")]
+    Update(ClusterUp),
+    /// AWS: show what `up` would do and what would keep it from doing it, and do nothing.
+    Plan(ClusterPlan),
     /// Show a cluster: addresses, processes, and the line that configures an environment.
-    Info(ClusterNamed),
+    Info(ClusterInfo),
+    /// Tell whether every part of a cluster does its work; the exit code says it too.
+    Health(ClusterNamed),
+    /// Write what is deployed, each API's project as it was uploaded, to a directory.
+    Export(ClusterExport),
     /// Remove a cluster and everything in it.
     Down(ClusterDown),
     /// Print the cluster's certificate authority (PEM), for clients to verify it with.
@@ -188,18 +197,35 @@ pub struct ClusterUp {
     /// Do not ask.
     #[arg(short, long)]
     pub yes: bool,
-    /// AWS: only show what would be done.
+    /// AWS: only show what would be done, as `cluster plan` does.
     #[arg(long, conflicts_with_all = ["yes", "no_wait"])]
     pub dry_run: bool,
     /// AWS: return when everything is made, without waiting for the control nodes to work.
     #[arg(long)]
     pub no_wait: bool,
+    #[command(flatten)]
+    pub files: NodeFiles,
+    #[command(flatten)]
+    pub printed: Printed,
+}
+
+#[derive(Debug, Args)]
+pub struct NodeFiles {
     /// AWS: the `cortex` for the nodes (x86-64 Linux, glibc 2.34 or older); this program itself if it is left out.
     #[arg(long, value_name = "FILE")]
     pub node_binary: Option<PathBuf>,
     /// AWS: the ONNX Runtime library for the nodes; the pinned one is fetched if it is left out.
     #[arg(long, value_name = "FILE")]
     pub onnxruntime: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct ClusterPlan {
+    /// Cluster configuration.
+    #[arg(short, long, default_value = "cluster.yaml", value_name = "FILE")]
+    pub config: PathBuf,
+    #[command(flatten)]
+    pub files: NodeFiles,
     #[command(flatten)]
     pub printed: Printed,
 }
@@ -227,12 +253,39 @@ pub struct ClusterNamed {
 }
 
 #[derive(Debug, Args)]
+pub struct ClusterInfo {
+    #[command(flatten)]
+    pub which: WhichCluster,
+    /// AWS: also compare what there is with what the last `up` wanted; a difference is exit code 8.
+    #[arg(long)]
+    pub drift: bool,
+    #[command(flatten)]
+    pub printed: Printed,
+}
+
+#[derive(Debug, Args)]
+pub struct ClusterExport {
+    #[command(flatten)]
+    pub which: WhichCluster,
+    /// Only this API.
+    pub api: Option<String>,
+    /// Directory to make; `export-<cluster>` if it is left out.
+    #[arg(long, value_name = "DIRECTORY")]
+    pub to: Option<PathBuf>,
+    #[command(flatten)]
+    pub printed: Printed,
+}
+
+#[derive(Debug, Args)]
 pub struct ClusterDown {
     #[command(flatten)]
     pub which: WhichCluster,
     /// Do not ask.
     #[arg(short, long)]
     pub yes: bool,
+    /// AWS: keep the bucket, with all that was deployed, and the logs; a later `up` goes on with them.
+    #[arg(long)]
+    pub keep_aws_resources: bool,
     #[command(flatten)]
     pub printed: Printed,
 }
@@ -316,7 +369,11 @@ impl Arguments {
             | Command::Version(Version { printed, .. })
             | Command::Cluster(
                 Cluster::Up(ClusterUp { printed, .. })
-                | Cluster::Info(ClusterNamed { printed, .. })
+                | Cluster::Update(ClusterUp { printed, .. })
+                | Cluster::Plan(ClusterPlan { printed, .. })
+                | Cluster::Info(ClusterInfo { printed, .. })
+                | Cluster::Health(ClusterNamed { printed, .. })
+                | Cluster::Export(ClusterExport { printed, .. })
                 | Cluster::Cert(ClusterNamed { printed, .. })
                 | Cluster::Down(ClusterDown { printed, .. }),
             )

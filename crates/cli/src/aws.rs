@@ -1,7 +1,7 @@
 //! A cluster in an AWS account, as the command line makes, shows and removes it.
 //!
 //! ```text
-//! up     account -> observe + facts -> plan -> question -> lease -> execute -> ready -> endpoints
+//! up     account -> observe + facts -> plan -> checks -> question -> lease -> execute -> ready -> endpoints
 //! down   account -> observe -> question -> lease -> destroy -> what is left
 //! ```
 //!
@@ -10,23 +10,30 @@
 
 mod account;
 mod artifacts;
+mod bringing;
+mod checks;
 mod contents;
 mod down;
+mod drift;
 mod endpoints;
+mod health;
 mod info;
 mod keys;
 mod lock;
 mod node_config;
 mod progress;
 mod ready;
+mod recorded;
 mod state;
 mod up;
 
 pub use account::{Account, connect, default_region, setup};
 pub use aws_infra::BucketName;
-pub use down::down;
-pub use info::{cert, info};
+pub use bringing::NodeFiles;
+pub use down::{Down, down};
+pub use health::health;
+pub use info::{cert, info, state_of};
 pub use keys::CallerKeys;
 pub use node_config::{NODE_CONFIG_KEY, NodeConfig, RuntimeKeys};
 pub use state::{cluster_state, node_state};
-pub use up::{Options, up};
+pub use up::{Options, plan, up};

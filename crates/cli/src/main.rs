@@ -9,6 +9,7 @@ mod aws;
 mod commands;
 mod environments;
 mod founding;
+mod health;
 mod home;
 mod local;
 mod operator_client;

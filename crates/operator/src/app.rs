@@ -13,7 +13,7 @@ use api::{
 };
 use state::{State, StateError};
 
-pub use store::{Deployment, Head, Specification, Store, bundle_key};
+pub use store::{Deployment, Head, Specification, Store, bundle_key, deployments};
 
 use crate::{
     engine::{Engine, EngineError, LogStream},

@@ -11,7 +11,7 @@ use state::State;
 use tower_service::Service as _;
 use transport::Server;
 
-pub use app::AppError;
+pub use app::{AppError, Deployment, Head, Specification, deployments};
 pub use http::{
     AuthError, Authenticated, Authenticator, AwsAuthenticator, Budget, Budgets, HttpsSts, InvalidStsEndpoint,
     LocalToken, StateNonces, StsEndpoint, StsSetupError,

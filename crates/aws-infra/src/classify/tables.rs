@@ -189,3 +189,7 @@ pub(super) const ACM: Table = &[row("ResourceNotFoundException", NotFoundYet)];
 pub(super) const SSM: Table = &[row("ParameterNotFound", NotFoundYet)];
 
 pub(super) const STS: Table = &[];
+
+pub(super) const QUOTAS: Table = &[row("NoSuchResourceException", NotFoundYet)];
+
+pub(super) const PRICING: Table = &[row("NotFoundException", NotFoundYet)];

@@ -1,6 +1,6 @@
 //! What AWS is asked before a plan is made.
 
-use aws_infra::{AccountFacts, Caller, Clients, FactsError, certificate_problem, gather};
+use aws_infra::{AccountFacts, Caller, Clients, FactsError, gather};
 use provision::{
     desired::Kept,
     resource::{Kind, Resource, SecurityGroup},
@@ -88,16 +88,4 @@ async fn of_a_network_that_is_brought() {
     assert_eq!(found("another").await.unwrap(), None);
     let error = found("sg-0123456789abcdef0").await.unwrap_err();
     assert!(matches!(&error, FactsError::SecurityGroup { .. }), "{error}");
-}
-
-#[tokio::test]
-async fn of_a_certificate() {
-    let bench = Bench::new("certificate").await;
-    let clients = Clients::new(&bench.config);
-    let arn =
-        |region: &str| format!("arn:aws:acm:{region}:123456789012:certificate/01234567-89ab-cdef-0123-456789abcdef");
-    let problem = certificate_problem(&clients, &arn("eu-west-1"), REGION).await.unwrap();
-    assert_eq!(problem.as_deref(), Some("it is in eu-west-1, and the load balancer in us-east-1"));
-    let problem = certificate_problem(&clients, &arn(REGION), REGION).await.unwrap();
-    assert_eq!(problem.as_deref(), Some("there is no such certificate"));
 }

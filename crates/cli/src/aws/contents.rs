@@ -16,23 +16,32 @@ use super::{
     artifacts::Upload,
     endpoints::{Endpoints, Ports},
     node_config::NODE_CONFIG_KEY,
+    recorded::{RECORDED_KEY, Recorded},
 };
 
 const CLUSTER_RECORD: &str = "the cluster's addresses";
 const NODE_CONFIG: &str = "what control nodes are told";
+const RECORDED: &str = "what the cluster was made from";
 const RUNTIME_KEYS: &str = "the keys that the cluster runs with";
 
 /// Makes the content of every object of a cluster.
 pub struct ClusterContents {
     files: BTreeMap<String, PathBuf>,
     node_config: Vec<u8>,
+    recorded: Vec<u8>,
     runtime_keys: Option<Vec<u8>>,
     cluster: String,
     ports: Ports,
 }
 
 impl ClusterContents {
-    pub fn new(node: &NodeConfig, files: &[&Upload], runtime_keys: Option<&Credentials>, ports: Ports) -> Self {
+    pub fn new(
+        node: &NodeConfig,
+        recorded: &Recorded,
+        files: &[&Upload],
+        runtime_keys: Option<&Credentials>,
+        ports: Ports,
+    ) -> Self {
         let runtime_keys = runtime_keys.map(|pair| {
             json(&RuntimeKeys {
                 access_key_id: pair.access_key_id.clone(),
@@ -42,6 +51,7 @@ impl ClusterContents {
         Self {
             files: files.iter().map(|file| (file.artifact.name.clone(), file.path.clone())).collect(),
             node_config: json(node),
+            recorded: json(recorded),
             runtime_keys,
             cluster: node.cluster.clone(),
             ports,
@@ -59,6 +69,7 @@ impl ClusterContents {
         let mut objects = vec![
             object(CLUSTER_KEY, None, CLUSTER_RECORD, true),
             object(NODE_CONFIG_KEY, Some(hex::encode(Sha256::digest(&self.node_config))), NODE_CONFIG, false),
+            object(RECORDED_KEY, Some(hex::encode(Sha256::digest(&self.recorded))), RECORDED, false),
         ];
         objects.extend(node.runtime_keys.iter().map(|key| object(key, None, RUNTIME_KEYS, false)));
         objects
@@ -78,6 +89,7 @@ impl Contents for ClusterContents {
         }
         match source {
             NODE_CONFIG => Ok(Content::Bytes(self.node_config.clone())),
+            RECORDED => Ok(Content::Bytes(self.recorded.clone())),
             CLUSTER_RECORD => {
                 let name = |input: &str| inputs.get(input).ok_or_else(|| ContentError(format!("no input `{input}`")));
                 let endpoints = Endpoints::new(name("api")?, name("operator")?, self.ports);

@@ -37,23 +37,44 @@ struct Outcome {
     region: String,
     account_id: String,
     removed: usize,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    kept: Vec<String>,
     environments_forgotten: Vec<String>,
     seconds: f64,
 }
 
+/// What the command line says.
+#[derive(Debug, Clone, Copy)]
+pub struct Down {
+    pub yes: bool,
+    /// Bucket and logs stay.
+    pub keep: bool,
+}
+
 /// `bucket`: as `cluster.yaml` has it, if there is one.
-pub async fn down(name: &str, account: &Account, bucket: BucketName, yes: bool, output: Format) -> Result<(), Failure> {
+pub async fn down(
+    name: &str,
+    account: &Account,
+    bucket: BucketName,
+    options: Down,
+    output: Format,
+) -> Result<(), Failure> {
     let begun = Instant::now();
     let cluster = account.cluster(name);
     let cloud = AwsCloud::new(account.clients.clone(), bucket, Arc::new(NoContents));
     let settings = Settings::new(rand::random());
     let kinds: Vec<Kind> = Kind::WANTED.iter().chain(Kind::GROWN).copied().collect();
     let found = observe(&cloud, &cluster, &kinds, &settings).await.map_err(|error| account::cloud(&error))?;
-    if !yes && !found.is_empty() {
-        say!("{}", inventory(&found));
+    let keep: BTreeSet<Kind> = match options.keep {
+        true => [Kind::Bucket, Kind::Object, Kind::LogGroup].into(),
+        false => BTreeSet::new(),
+    };
+    let (stays, goes): (Vec<_>, Vec<_>) = found.iter().partition(|found| keep.contains(&found.kind));
+    if !options.yes && !goes.is_empty() {
+        say!("{}", inventory(&goes));
+        let bucket = if options.keep { "; its bucket and its logs stay" } else { " and everything in its bucket" };
         confirm(&format!(
-            "this deletes the cluster {cluster} of account {}, with everything deployed in it and everything in its \
-             bucket",
+            "this deletes the cluster {cluster} of account {}, with everything deployed in it{bucket}",
             account.caller.account_id
         ))?;
     }
@@ -66,11 +87,11 @@ pub async fn down(name: &str, account: &Account, bucket: BucketName, yes: bool, 
         None => None,
     };
     let progress = Progress::new(0);
-    let destroyed = destroy(&cloud, &cluster, &BTreeSet::new(), &settings, &progress, &cancel).await;
+    let destroyed = destroy(&cloud, &cluster, &keep, &settings, &progress, &cancel).await;
     progress.finish();
     if let Some(lock) = lock {
         // Gone with its bucket, if all went well.
-        if !destroyed.is_complete() {
+        if options.keep || !destroyed.is_complete() {
             lock.release().await;
         }
     }
@@ -92,14 +113,22 @@ pub async fn down(name: &str, account: &Account, bucket: BucketName, yes: bool, 
         region: cluster.region,
         account_id: cluster.account_id,
         removed: destroyed.removed.len(),
+        kept: stays.iter().filter(|found| found.kind != Kind::Object).map(|found| kept(found)).collect(),
         environments_forgotten: forgotten,
         seconds: begun.elapsed().as_secs_f64(),
     };
     output.print(&outcome, |outcome| match outcome.removed {
-        0 => format!("there is no cluster {} in {} ({:.1} s)", outcome.cluster, outcome.region, outcome.seconds),
+        0 if outcome.kept.is_empty() => {
+            format!("there is no cluster {} in {} ({:.1} s)", outcome.cluster, outcome.region, outcome.seconds)
+        }
         removed => format!(
-            "cluster {} is gone: {removed} resources removed, nothing left ({:.1} s)",
-            outcome.cluster, outcome.seconds
+            "cluster {} is gone: {removed} resources removed, {} ({:.1} s)",
+            outcome.cluster,
+            match outcome.kept.is_empty() {
+                true => "nothing left".to_owned(),
+                false => format!("kept: {}", outcome.kept.join(", ")),
+            },
+            outcome.seconds
         ),
     })
 }
@@ -108,7 +137,11 @@ fn bucket_of(found: &[Observed]) -> Option<&str> {
     found.iter().find(|found| found.kind == Kind::Bucket).map(|found| found.ids.id.as_str())
 }
 
-fn inventory(found: &[Observed]) -> String {
+fn kept(found: &Observed) -> String {
+    format!("{} {}", found.kind, found.ids.id)
+}
+
+fn inventory(found: &[&Observed]) -> String {
     let mut counts: BTreeMap<Kind, usize> = BTreeMap::new();
     for found in found {
         *counts.entry(found.kind).or_default() += 1;

@@ -6,17 +6,18 @@ use std::sync::Arc;
 use api::cluster::{CA_KEY, CLUSTER_KEY, CaRecord, ClusterRecord};
 use aws_infra::{AwsCloud, BucketName, NoContents, target_health};
 use provision::{
-    cloud::{Observed, State as Standing},
+    cloud::{ClusterId, Observed, State as Standing},
     execute::Settings,
     names,
     observe::observe,
     resource::{Key, Kind},
 };
 use serde::Serialize;
-use state::read;
+use state::{State, read};
 
 use super::{
     account::{self, Account},
+    drift::{self, Drift},
     state::cluster_state,
     up::configure_line,
 };
@@ -46,12 +47,21 @@ struct Report {
     not_available: Vec<String>,
     targets: BTreeMap<String, Vec<String>>,
     configure: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    drift: Option<Drift>,
 }
 
-pub async fn info(name: &str, account: &Account, bucket: BucketName, output: Format) -> Result<(), Failure> {
+pub async fn info(
+    name: &str,
+    account: &Account,
+    bucket: BucketName,
+    drift: bool,
+    output: Format,
+) -> Result<(), Failure> {
     let cluster = account.cluster(name);
     let found = everything(name, account, bucket).await?;
     let known = in_bucket(account, name, &found).await?;
+    let drift = if drift { Some(drift::look(name, account, &found).await?) } else { None };
     let mut targets = BTreeMap::new();
     for group in found.iter().filter(|found| found.kind == Kind::TargetGroup) {
         let health = target_health(&account.clients, &group.ids.id).await.map_err(|error| account::cloud(&error))?;
@@ -79,8 +89,10 @@ pub async fn info(name: &str, account: &Account, bucket: BucketName, output: For
         resources: found.len(),
         not_available: not_available.map(|found| format!("{}: {:?}", found.key, found.state)).collect(),
         targets,
+        drift,
     };
-    output.print(&report, pretty)
+    output.print(&report, pretty)?;
+    report.drift.as_ref().map_or(Ok(()), Drift::judge)
 }
 
 fn pretty(report: &Report) -> String {
@@ -97,6 +109,7 @@ fn pretty(report: &Report) -> String {
         lines.push(format!("{:<10} {targets}", format!("{group}:")));
     }
     lines.extend(report.not_available.iter().map(|what| format!("waiting    {what}")));
+    lines.extend(report.drift.iter().map(|drift| format!("\n{drift}")));
     lines.extend(report.configure.iter().map(|line| format!("\nconfigure: {line}")));
     lines.join("\n")
 }
@@ -109,16 +122,30 @@ pub async fn cert(name: &str, account: &Account, bucket: BucketName) -> Result<S
     })
 }
 
-async fn everything(name: &str, account: &Account, bucket: BucketName) -> Result<Vec<Observed>, Failure> {
+/// The cluster's State, for whoever is allowed to read its bucket.
+pub async fn state_of(name: &str, account: &Account, bucket: BucketName) -> Result<Arc<dyn State>, Failure> {
+    let cluster = account.cluster(name);
+    let cloud = AwsCloud::new(account.clients.clone(), bucket, Arc::new(NoContents));
+    let found = observe(&cloud, &cluster, &[Kind::Bucket], &Settings::new(rand::random())).await;
+    let found = found.map_err(|error| account::cloud(&error))?;
+    let bucket = found.first().ok_or_else(|| not_found(&cluster))?;
+    Ok(Arc::new(cluster_state(&account.config, &bucket.ids.id, Some(&cluster.account_id))))
+}
+
+pub(super) fn not_found(cluster: &ClusterId) -> Failure {
+    let message = format!("there is no cluster {cluster} of account {}", cluster.account_id);
+    Failure::new(Exit::NotFound, "cluster.not_found", message)
+        .hint("check name and region; `cortex cluster up -c cluster.yaml` makes one")
+}
+
+pub(super) async fn everything(name: &str, account: &Account, bucket: BucketName) -> Result<Vec<Observed>, Failure> {
     let cluster = account.cluster(name);
     let cloud = AwsCloud::new(account.clients.clone(), bucket, Arc::new(NoContents));
     let kinds: Vec<Kind> = Kind::WANTED.iter().chain(Kind::GROWN).copied().collect();
     let found = observe(&cloud, &cluster, &kinds, &Settings::new(rand::random())).await;
     let found = found.map_err(|error| account::cloud(&error))?;
     if found.is_empty() {
-        let message = format!("there is no cluster {name} in {} of account {}", cluster.region, cluster.account_id);
-        return Err(Failure::new(Exit::NotFound, "cluster.not_found", message)
-            .hint("check name and region; `cortex cluster up -c cluster.yaml` makes one"));
+        return Err(not_found(&cluster));
     }
     Ok(found)
 }

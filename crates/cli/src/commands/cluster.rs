@@ -2,17 +2,22 @@
 
 pub mod cert;
 pub mod down;
+pub mod export;
+pub mod health;
 pub mod info;
+pub mod plan;
 pub mod up;
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, sync::Arc};
 
 use spec::cluster::{Aws, Cluster, Provider};
+use state::State;
 
 #[cfg(feature = "aws")]
 use crate::aws;
 use crate::{
     args::WhichCluster,
+    health::Health,
     home::{Home, io_failure},
     local::{self, Registered},
     output::Format,
@@ -82,12 +87,21 @@ impl There {
         }
     }
 
-    async fn down(&self, yes: bool, output: Format) -> Result<(), Failure> {
-        aws::down(&self.name, &self.account().await?, self.bucket(), yes, output).await
+    async fn down(&self, yes: bool, keep: bool, output: Format) -> Result<(), Failure> {
+        aws::down(&self.name, &self.account().await?, self.bucket(), aws::Down { yes, keep }, output).await
     }
 
-    async fn info(&self, output: Format) -> Result<(), Failure> {
-        aws::info(&self.name, &self.account().await?, self.bucket(), output).await
+    async fn info(&self, drift: bool, output: Format) -> Result<(), Failure> {
+        aws::info(&self.name, &self.account().await?, self.bucket(), drift, output).await
+    }
+
+    async fn health(&self) -> Result<Health, Failure> {
+        aws::health(&self.name, &self.account().await?, self.bucket()).await
+    }
+
+    /// Where everything is that was deployed.
+    async fn state(&self) -> Result<Arc<dyn State>, Failure> {
+        aws::state_of(&self.name, &self.account().await?, self.bucket()).await
     }
 
     async fn cert(&self) -> Result<String, Failure> {
@@ -97,11 +111,19 @@ impl There {
 
 #[cfg(not(feature = "aws"))]
 impl There {
-    async fn down(&self, _: bool, _: Format) -> Result<(), Failure> {
+    async fn down(&self, _: bool, _: bool, _: Format) -> Result<(), Failure> {
         Err(self.cannot())
     }
 
-    async fn info(&self, _: Format) -> Result<(), Failure> {
+    async fn info(&self, _: bool, _: Format) -> Result<(), Failure> {
+        Err(self.cannot())
+    }
+
+    async fn health(&self) -> Result<Health, Failure> {
+        Err(self.cannot())
+    }
+
+    async fn state(&self) -> Result<Arc<dyn State>, Failure> {
         Err(self.cannot())
     }
 

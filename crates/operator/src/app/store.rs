@@ -108,6 +108,11 @@ impl Store {
     }
 }
 
+/// Everything that is deployed, by name: for whoever reads the State without an operator.
+pub async fn deployments(state: Arc<dyn State>) -> Result<Vec<Deployment>, StateError> {
+    Store::new(state).deployments().await
+}
+
 fn head_key(name: &str) -> String {
     format!("apis/{name}/head.json")
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::Ipv4Net;
+use serde::{Deserialize, Serialize};
 use spec::cluster::{Aws, Vpc};
 
 use super::key;
@@ -63,7 +64,7 @@ pub struct Upload {
 }
 
 /// The VPC of the user's subnets.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BroughtNetwork {
     pub vpc_id: String,
     pub cidrs: Vec<Ipv4Net>,

@@ -17,8 +17,14 @@ pub async fn down(arguments: args::ClusterDown) -> Result<(), Failure> {
     let home = Home::find()?;
     let cluster = match which(&home, &arguments.which)? {
         Which::Local(cluster) => cluster,
-        Which::Aws(there) => return there.down(arguments.yes, arguments.printed.output).await,
+        Which::Aws(there) => {
+            return there.down(arguments.yes, arguments.keep_aws_resources, arguments.printed.output).await;
+        }
     };
+    if arguments.keep_aws_resources {
+        return Err(Failure::not_supported("a cluster on this machine has no AWS resources: nothing was done")
+            .hint("`cortex cluster export` writes what is deployed to a directory"));
+    }
     if !arguments.yes {
         confirm(&format!(
             "this ends the cluster `{}` and deletes {} with everything deployed in it",

@@ -31,11 +31,15 @@ struct Process {
     message: String,
 }
 
-pub async fn info(arguments: args::ClusterNamed) -> Result<(), Failure> {
+pub async fn info(arguments: args::ClusterInfo) -> Result<(), Failure> {
     let cluster = match which(&Home::find()?, &arguments.which)? {
         Which::Local(cluster) => cluster,
-        Which::Aws(there) => return there.info(arguments.printed.output).await,
+        Which::Aws(there) => return there.info(arguments.drift, arguments.printed.output).await,
     };
+    if arguments.drift {
+        return Err(Failure::not_supported("a cluster on this machine has nothing that could drift")
+            .hint("`cortex cluster up` brings it to what its file says"));
+    }
     let layout = Layout::new(&cluster.directory);
     let settings = Settings::load(&layout)?.ok_or_else(|| {
         Failure::new(

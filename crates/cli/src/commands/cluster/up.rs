@@ -5,7 +5,7 @@ use std::time::Instant;
 use serde::Serialize;
 use spec::cluster::{Aws, Provider};
 
-use super::read_config;
+use super::{plan::plan, read_config};
 use crate::{
     args,
     home::{Home, make_private_directory},
@@ -25,14 +25,22 @@ struct Report {
     seconds: f64,
 }
 
-pub async fn up(arguments: args::ClusterUp) -> Result<(), Failure> {
+/// `existing`: only a cluster that is there.
+pub async fn up(arguments: args::ClusterUp, existing: bool) -> Result<(), Failure> {
     let begin = Instant::now();
+    if arguments.dry_run {
+        let args::ClusterUp { config, files, printed, .. } = arguments;
+        return Box::pin(plan(args::ClusterPlan { config, files, printed })).await;
+    }
     let cluster = read_config(&arguments.config)?;
     let config = match &cluster.provider {
         Provider::Local(config) => config,
-        Provider::Aws(aws) => return Box::pin(on_aws(&cluster.name, aws, &arguments)).await,
+        Provider::Aws(aws) => return Box::pin(on_aws(&cluster.name, aws, &arguments, existing)).await,
     };
     let home = Home::find()?;
+    if existing {
+        local::find(&home, Some(&cluster.name))?;
+    }
     let directory = directory(&home, &cluster.name, config.data_dir.as_deref())?;
     let layout = Layout::new(&directory);
     let before = Settings::load(&layout)?;
@@ -73,20 +81,19 @@ pub async fn up(arguments: args::ClusterUp) -> Result<(), Failure> {
 }
 
 #[cfg(feature = "aws")]
-async fn on_aws(name: &str, aws: &Aws, arguments: &args::ClusterUp) -> Result<(), Failure> {
+async fn on_aws(name: &str, aws: &Aws, arguments: &args::ClusterUp, existing: bool) -> Result<(), Failure> {
     let options = crate::aws::Options {
         yes: arguments.yes,
-        dry_run: arguments.dry_run,
+        existing,
         no_wait: arguments.no_wait,
-        node_binary: arguments.node_binary.clone(),
-        onnxruntime: arguments.onnxruntime.clone(),
+        files: super::plan::node_files(&arguments.files),
         output: arguments.printed.output,
     };
     Box::pin(crate::aws::up(name, aws, &options)).await
 }
 
 #[cfg(not(feature = "aws"))]
-async fn on_aws(_: &str, _: &Aws, _: &args::ClusterUp) -> Result<(), Failure> {
+async fn on_aws(_: &str, _: &Aws, _: &args::ClusterUp, _: bool) -> Result<(), Failure> {
     Err(Failure::without_aws())
 }
 

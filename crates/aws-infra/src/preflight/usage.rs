@@ -1,0 +1,116 @@
+//! How much of a quota is used already.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_ec2::types::{Filter, Instance, InstanceLifecycleType, InstanceStateName, NatGatewayState};
+use aws_sdk_elasticloadbalancingv2::types::LoadBalancerTypeEnum;
+use provision::cloud::CloudError;
+
+use super::quotas::of_type;
+use crate::{
+    Clients,
+    classify::{ec2, elb},
+};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Usage {
+    Vpcs,
+    InternetGateways,
+    Addresses,
+    NatGatewaysOfTheFullestZone,
+    SecurityGroups,
+    NetworkLoadBalancers,
+    /// Of running instances that count for the quota of this code.
+    Vcpus {
+        of: &'static str,
+        spot: bool,
+    },
+}
+
+pub(super) async fn count(clients: &Clients, usage: Usage) -> Result<u32, CloudError> {
+    let api = &clients.ec2;
+    let count = match usage {
+        Usage::Vpcs => items(
+            api.describe_vpcs().into_paginator().items().send().collect::<Result<Vec<_>, _>>().await.map_err(ec2)?,
+        ),
+        Usage::InternetGateways => items(
+            api.describe_internet_gateways()
+                .into_paginator()
+                .items()
+                .send()
+                .collect::<Result<Vec<_>, _>>()
+                .await
+                .map_err(ec2)?,
+        ),
+        Usage::Addresses => items(api.describe_addresses().send().await.map_err(ec2)?.addresses.unwrap_or_default()),
+        Usage::SecurityGroups => items(
+            api.describe_security_groups()
+                .into_paginator()
+                .items()
+                .send()
+                .collect::<Result<Vec<_>, _>>()
+                .await
+                .map_err(ec2)?,
+        ),
+        Usage::NatGatewaysOfTheFullestZone => nat_gateways(clients).await?,
+        Usage::NetworkLoadBalancers => {
+            let pages = clients.elb.describe_load_balancers().into_paginator().items().send();
+            let all = pages.collect::<Result<Vec<_>, _>>().await.map_err(elb)?;
+            items(all.iter().filter(|one| one.r#type() == Some(&LoadBalancerTypeEnum::Network)).collect())
+        }
+        Usage::Vcpus { of, spot } => vcpus(clients, of, spot).await?,
+    };
+    Ok(count)
+}
+
+fn items<T>(all: Vec<T>) -> u32 {
+    u32::try_from(all.len()).unwrap_or(u32::MAX)
+}
+
+async fn nat_gateways(clients: &Clients) -> Result<u32, CloudError> {
+    let pages = clients.ec2.describe_nat_gateways().into_paginator().items().send();
+    let gateways = pages.collect::<Result<Vec<_>, _>>().await.map_err(ec2)?;
+    let there = [NatGatewayState::Pending, NatGatewayState::Available];
+    let there = gateways.iter().filter(|gateway| gateway.state().is_some_and(|state| there.contains(state)));
+    let subnets: Vec<String> = there.filter_map(|gateway| gateway.subnet_id().map(str::to_owned)).collect();
+    if subnets.is_empty() {
+        return Ok(0);
+    }
+    let filter = Filter::builder().name("subnet-id").set_values(Some(subnets.clone())).build();
+    let pages = clients.ec2.describe_subnets().filters(filter).into_paginator().items().send();
+    let known = pages.collect::<Result<Vec<_>, _>>().await.map_err(ec2)?;
+    let zone = |id: &String| known.iter().find(|subnet| subnet.subnet_id() == Some(id))?.availability_zone();
+    let mut zones: BTreeMap<&str, u32> = BTreeMap::new();
+    for zone in subnets.iter().filter_map(zone) {
+        *zones.entry(zone).or_default() += 1;
+    }
+    Ok(zones.into_values().max().unwrap_or_default())
+}
+
+async fn vcpus(clients: &Clients, of: &str, spot: bool) -> Result<u32, CloudError> {
+    let states = ["pending", "running"].map(str::to_owned).to_vec();
+    let filter = Filter::builder().name("instance-state-name").set_values(Some(states)).build();
+    let pages = clients.ec2.describe_instances().filters(filter).into_paginator().items().send();
+    let reservations = pages.collect::<Result<Vec<_>, _>>().await.map_err(ec2)?;
+    let instances = reservations.iter().flat_map(|reservation| reservation.instances());
+    let counted = instances.filter(|instance| running(instance) && counts(instance, of, spot));
+    Ok(counted.map(threads).sum())
+}
+
+fn running(instance: &Instance) -> bool {
+    let state = instance.state().and_then(|state| state.name());
+    matches!(state, Some(InstanceStateName::Pending | InstanceStateName::Running))
+}
+
+fn counts(instance: &Instance, of: &str, spot: bool) -> bool {
+    let is_spot = instance.instance_lifecycle() == Some(&InstanceLifecycleType::Spot);
+    let quota = instance.instance_type().and_then(|name| of_type(name.as_str(), spot));
+    is_spot == spot && quota.is_some_and(|quota| quota.code == of)
+}
+
+fn threads(instance: &Instance) -> u32 {
+    let options = instance.cpu_options();
+    let cores = options.and_then(|options| options.core_count()).unwrap_or(1);
+    let threads = options.and_then(|options| options.threads_per_core()).unwrap_or(2);
+    u32::try_from(cores * threads).unwrap_or_default()
+}

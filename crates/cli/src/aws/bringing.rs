@@ -1,0 +1,208 @@
+//! From a file to a cluster: what is wanted and what there is, the plan between them, and carrying it out.
+
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+
+use aws_infra::{AwsCloud, BucketName, gather};
+use provision::{
+    cloud::{ClusterId, Ids, Observed},
+    desired::{Facts, Graph, desired, kept},
+    diff::diff,
+    execute::{Report, Settings, execute},
+    names,
+    observe::observe,
+    plan::Plan,
+    resource::{Key, Kind},
+};
+use spec::cluster::Aws;
+use state::State;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    NodeConfig,
+    account::{self, Account},
+    artifacts,
+    contents::{ClusterContents, runtime_keys_object},
+    endpoints::Ports,
+    lock,
+    progress::Progress,
+    recorded::Recorded,
+    state::cluster_state,
+};
+use crate::{
+    home::Home,
+    output::say,
+    report::{Exit, Failure},
+};
+
+/// Files for the nodes, if not the standard ones.
+#[derive(Debug, Clone, Default)]
+pub struct NodeFiles {
+    pub node_binary: Option<PathBuf>,
+    pub onnxruntime: Option<PathBuf>,
+}
+
+/// Everything that has been found out before a plan is made.
+pub struct Bringing<'a> {
+    name: &'a str,
+    aws: &'a Aws,
+    account: &'a Account,
+    pub cluster: ClusterId,
+    cloud: AwsCloud,
+    pub state: Arc<dyn State>,
+    node: NodeConfig,
+    files: [artifacts::Upload; 2],
+    settings: Settings,
+    bucket: String,
+}
+
+/// What is there, what is wanted, and what is to be done about it.
+pub struct Planned {
+    pub graph: Graph,
+    pub plan: Plan,
+    contents: Arc<ClusterContents>,
+}
+
+impl<'a> Bringing<'a> {
+    pub async fn prepare(
+        name: &'a str,
+        aws: &'a Aws,
+        account: &'a Account,
+        files: &NodeFiles,
+    ) -> Result<Self, Failure> {
+        let home = Home::find()?;
+        let binary = artifacts::node_binary(files.node_binary.as_deref()).await?;
+        let runtime = artifacts::onnxruntime(&home, files.onnxruntime.as_deref()).await?;
+        let cluster = account.cluster(name);
+        let bucket = aws.bucket.clone().unwrap_or_else(|| names::bucket(&cluster));
+        let mut node = NodeConfig::new(&cluster, &account.caller.partition, &bucket);
+        node.runtime_keys = aws.runtime_credentials.as_ref().map(runtime_keys_object);
+        node.api_http = aws.api_http;
+        let bucket_name = match &aws.bucket {
+            Some(name) => BucketName::Given(name.clone()),
+            None => BucketName::Standard,
+        };
+        let cloud = AwsCloud::new(account.clients.clone(), bucket_name, Arc::new(aws_infra::NoContents));
+        let state = Arc::new(cluster_state(&account.config, &bucket, Some(&cluster.account_id)));
+        let settings = Settings::new(rand::random());
+        Ok(Self { name, aws, account, cluster, cloud, state, node, files: [binary, runtime], settings, bucket })
+    }
+
+    async fn observe(&self) -> Result<Vec<Observed>, Failure> {
+        observe(&self.cloud, &self.cluster, Kind::WANTED, &self.settings).await.map_err(|error| account::cloud(&error))
+    }
+
+    pub async fn plan(&self) -> Result<Planned, Failure> {
+        let observed = self.observe().await?;
+        let (facts, contents) = self.facts(&observed).await?;
+        let graph = graph(self.name, self.aws, &facts)?;
+        let plan = diff(&graph, &observed).map_err(|refused| {
+            Failure::new(Exit::Conflict, "cluster.change_refused", refused.to_string())
+                .hint("set these fields back; or remove the cluster with `cortex cluster down` and make it anew")
+        })?;
+        Ok(Planned { graph, plan, contents: Arc::new(contents) })
+    }
+
+    async fn facts(&self, observed: &[Observed]) -> Result<(Facts, ClusterContents), Failure> {
+        let caller = self.account.caller.clone();
+        let facts = gather(&self.account.clients, caller, self.name, self.aws, kept(observed)).await;
+        let facts = facts.map_err(|error| match error {
+            aws_infra::FactsError::Cloud(error) => account::cloud(&error),
+            aws_infra::FactsError::RuntimeIdentity(error) => {
+                account::setup(error).about("the keys that the cluster is to run with")
+            }
+            other => Failure::new(Exit::InvalidConfig, "cluster.facts", other.to_string()),
+        })?;
+        let [binary, runtime] = &self.files;
+        let recorded = Recorded {
+            aws: self.aws.clone(),
+            node_binary: binary.artifact.sha256.clone(),
+            onnxruntime: runtime.artifact.sha256.clone(),
+            runtime_keys: self.node.runtime_keys.clone(),
+            runtime_identity: facts.runtime_identity.clone(),
+            network: facts.brought_network.clone(),
+            security_group: facts.existing_security_group.clone(),
+        };
+        let keys = self.aws.runtime_credentials.as_ref();
+        let contents = ClusterContents::new(&self.node, &recorded, &self.files.each_ref(), keys, Ports::of(self.aws));
+        let objects = contents.objects(&self.node);
+        Ok((facts.into_facts(binary.artifact.clone(), runtime.artifact.clone(), objects), contents))
+    }
+
+    /// Under the lease, which needs the bucket: that is made first. Returns what everything is called, and the plan that
+    /// was carried out.
+    pub async fn carry_out(
+        &self,
+        planned: Planned,
+        cancel: &CancellationToken,
+    ) -> Result<(BTreeMap<Key, Ids>, Plan), Failure> {
+        let Planned { plan, contents, .. } = planned;
+        if plan.is_empty() && plan.pending().next().is_none() {
+            return Ok((current_ids(&plan).collect(), plan));
+        }
+        let progress = Progress::new(plan.steps().len());
+        let bucket = Plan {
+            cluster: self.cluster.clone(),
+            entries: plan.entries.iter().filter(|entry| entry.kind == Kind::Bucket).cloned().collect(),
+        };
+        let new = !bucket.is_empty();
+        if new {
+            let report = execute(&bucket, &self.writing(&contents), &self.settings, &progress, cancel).await;
+            self.complete(&report, cancel)?;
+        }
+        let lock = lock::take(Arc::clone(&self.state), &self.cluster, "up").await?;
+        // Somebody else may have been at work until the lease was ours.
+        let Planned { plan, contents, .. } = match self.plan().await {
+            Ok(planned) => planned,
+            Err(failure) => {
+                lock.release().await;
+                return Err(failure);
+            }
+        };
+        let report = execute(&plan, &self.writing(&contents), &self.settings, &progress, cancel).await;
+        progress.finish();
+        lock.release().await;
+        self.complete(&report, cancel)?;
+        Ok((report.exists, plan))
+    }
+
+    /// The cloud, with what objects are to contain.
+    fn writing(&self, contents: &Arc<ClusterContents>) -> AwsCloud {
+        AwsCloud::new(self.account.clients.clone(), BucketName::Given(self.bucket.clone()), Arc::clone(contents) as _)
+    }
+
+    /// Says what exists and how to go on, if something is left to do.
+    fn complete(&self, report: &Report, cancel: &CancellationToken) -> Result<(), Failure> {
+        if report.is_complete() {
+            return Ok(());
+        }
+        say!("{}", report.to_string().trim_end());
+        for (key, ids) in &report.exists {
+            say!("exists: {key} ({})", ids.id);
+        }
+        let again = "the same command goes on from here; `cortex cluster down` removes everything";
+        if let Some(error) = &report.stopped {
+            let failure = account::cloud(error);
+            return Err(failure.hint(again));
+        }
+        if cancel.is_cancelled() {
+            return Err(Failure::new(Exit::Cancelled, "cli.cancelled", "interrupted").hint(again));
+        }
+        let failed = report.remaining().count();
+        let message = format!("{failed} steps could not be done; see above");
+        Err(Failure::new(Exit::General, "cluster.incomplete", message).hint(again))
+    }
+}
+
+pub fn graph(name: &str, aws: &Aws, facts: &Facts) -> Result<Graph, Failure> {
+    desired(name, aws, facts).map_err(|problems| {
+        let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        Failure::new(Exit::InvalidConfig, "cluster.impossible", problems.join("; "))
+    })
+}
+
+fn current_ids(plan: &Plan) -> impl Iterator<Item = (Key, Ids)> {
+    plan.entries.iter().filter_map(|entry| {
+        let found = entry.current.as_ref()?;
+        Some((entry.key.clone(), found.ids.clone()))
+    })
+}
