@@ -16,6 +16,7 @@
 
 mod change;
 pub mod cloud;
+pub mod cost;
 pub mod desired;
 pub mod destroy;
 pub mod diff;
