@@ -21,6 +21,7 @@ pub mod desired;
 pub mod destroy;
 pub mod diff;
 pub mod execute;
+pub mod export;
 pub mod names;
 pub mod observe;
 pub mod plan;

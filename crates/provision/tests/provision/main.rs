@@ -3,6 +3,7 @@
 
 mod cost;
 mod critical_path;
+mod export;
 mod failures;
 mod golden;
 mod ground;
