@@ -71,7 +71,7 @@ fn balancer(build: &mut Build<'_>, network: &Network, name: &str, scheme: Scheme
         subnets: network.balancer_subnets(scheme).clone(),
         security_groups: [group.clone()].into(),
         cross_zone: true,
-        deletion_protection: false,
+        deletion_protection: true,
     };
     // Facing the internet needs the way to it.
     let gateway = network.internet_gateway.as_ref().filter(|_| scheme == Scheme::InternetFacing);
