@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use aws_config::{SdkConfig, retry::RetryConfig};
+use aws_config::{Region, SdkConfig, retry::RetryConfig};
 
 /// How often a question is put, and the pauses in between: with them somebody without a network waits for some seconds, and
 /// not for a minute.
@@ -19,6 +19,7 @@ pub struct Clients {
     pub(crate) elb: aws_sdk_elasticloadbalancingv2::Client,
     pub(crate) iam: aws_sdk_iam::Client,
     pub(crate) logs: aws_sdk_cloudwatchlogs::Client,
+    pub(crate) pricing: aws_sdk_pricing::Client,
     pub(crate) quotas: aws_sdk_servicequotas::Client,
     pub(crate) s3: aws_sdk_s3::Client,
     pub(crate) ssm: aws_sdk_ssm::Client,
@@ -37,6 +38,7 @@ impl Clients {
             elb: aws_sdk_elasticloadbalancingv2::Client::new(config),
             iam: aws_sdk_iam::Client::new(config),
             logs: aws_sdk_cloudwatchlogs::Client::new(config),
+            pricing: aws_sdk_pricing::Client::from_conf(price_list(config)),
             quotas: aws_sdk_servicequotas::Client::new(config),
             s3: aws_sdk_s3::Client::new(config),
             ssm: aws_sdk_ssm::Client::new(config),
@@ -53,4 +55,9 @@ impl Clients {
         let retries = retries.with_initial_backoff(PAUSES.0).with_max_backoff(PAUSES.1);
         Self::new(&self.config.to_builder().retry_config(retries).build())
     }
+}
+
+/// The price list of all regions is kept in a few: "AWS Price List service endpoints", Billing user guide.
+fn price_list(config: &SdkConfig) -> aws_sdk_pricing::Config {
+    aws_sdk_pricing::config::Builder::from(config).region(Region::new("us-east-1")).build()
 }

@@ -23,6 +23,7 @@ mod facts;
 mod health;
 mod kind;
 mod preflight;
+mod prices;
 mod tags;
 
 pub use clients::Clients;
@@ -32,3 +33,4 @@ pub use credentials::{Caller, SetupError, load};
 pub use facts::{AccountFacts, FactsError, gather, runtime_identity};
 pub use health::{Target, Worker, target_health, workers};
 pub use preflight::{Finding, Subject, Verdict, preflight};
+pub use prices::live_prices;

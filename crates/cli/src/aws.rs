@@ -13,6 +13,7 @@ mod artifacts;
 mod bringing;
 mod checks;
 mod contents;
+mod cost;
 mod down;
 mod drift;
 mod endpoints;

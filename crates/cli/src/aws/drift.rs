@@ -4,6 +4,7 @@ use std::fmt;
 
 use provision::{
     cloud::Observed,
+    desired::Graph,
     diff::diff,
     plan::Plan,
     resource::{Key, Kind},
@@ -22,18 +23,22 @@ pub enum Drift {
     Refused(String),
 }
 
-pub async fn look(name: &str, account: &Account, found: &[Observed]) -> Result<Drift, Failure> {
+/// What the last `up` wanted.
+pub async fn wanted(name: &str, account: &Account, found: &[Observed]) -> Result<Graph, Failure> {
     let cluster = account.cluster(name);
     let bucket = found.iter().find(|found| found.key == Key::new(Kind::Bucket, &[]));
     let bucket = bucket.map(|found| found.ids.id.as_str()).ok_or_else(|| not_found(&cluster))?;
     let state = cluster_state(&account.config, bucket, Some(&cluster.account_id));
     let recorded = Recorded::read(&state, &cluster).await?;
+    graph(name, &recorded.aws, &recorded.facts(account, &cluster, bucket, found))
+}
+
+pub fn look(wanted: &Graph, found: &[Observed]) -> Drift {
     let observed: Vec<Observed> = found.iter().filter(|found| Kind::WANTED.contains(&found.kind)).cloned().collect();
-    let graph = graph(name, &recorded.aws, &recorded.facts(account, &cluster, bucket, &observed))?;
-    Ok(match diff(&graph, &observed) {
+    match diff(wanted, &observed) {
         Ok(plan) => Drift::Plan(plan),
         Err(refused) => Drift::Refused(refused.to_string()),
-    })
+    }
 }
 
 impl Drift {

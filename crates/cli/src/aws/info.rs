@@ -7,6 +7,7 @@ use api::cluster::{CA_KEY, CLUSTER_KEY, CaRecord, ClusterRecord};
 use aws_infra::{AwsCloud, BucketName, NoContents, target_health};
 use provision::{
     cloud::{ClusterId, Observed, State as Standing},
+    cost::Bill,
     execute::Settings,
     names,
     observe::observe,
@@ -17,6 +18,7 @@ use state::{State, read};
 
 use super::{
     account::{self, Account},
+    cost,
     drift::{self, Drift},
     state::cluster_state,
     up::configure_line,
@@ -47,6 +49,8 @@ struct Report {
     not_available: Vec<String>,
     targets: BTreeMap<String, Vec<String>>,
     configure: Option<String>,
+    /// Of what the last `up` wanted, if that is known.
+    cost: Option<Bill>,
     #[serde(skip_serializing_if = "Option::is_none")]
     drift: Option<Drift>,
 }
@@ -61,7 +65,14 @@ pub async fn info(
     let cluster = account.cluster(name);
     let found = everything(name, account, bucket).await?;
     let known = in_bucket(account, name, &found).await?;
-    let drift = if drift { Some(drift::look(name, account, &found).await?) } else { None };
+    let wanted = drift::wanted(name, account, &found).await;
+    // An incomplete cluster has an `info` too.
+    let wanted = if drift { Some(wanted?) } else { wanted.ok() };
+    let cost = match &wanted {
+        Some(graph) => Some(cost::estimate(account, graph).await),
+        None => None,
+    };
+    let drift = wanted.filter(|_| drift).map(|graph| drift::look(&graph, &found));
     let mut targets = BTreeMap::new();
     for group in found.iter().filter(|found| found.kind == Kind::TargetGroup) {
         let health = target_health(&account.clients, &group.ids.id).await.map_err(|error| account::cloud(&error))?;
@@ -89,6 +100,7 @@ pub async fn info(
         resources: found.len(),
         not_available: not_available.map(|found| format!("{}: {:?}", found.key, found.state)).collect(),
         targets,
+        cost,
         drift,
     };
     output.print(&report, pretty)?;
@@ -109,6 +121,7 @@ fn pretty(report: &Report) -> String {
         lines.push(format!("{:<10} {targets}", format!("{group}:")));
     }
     lines.extend(report.not_available.iter().map(|what| format!("waiting    {what}")));
+    lines.extend(report.cost.iter().map(|bill| format!("cost       {}", cost::in_short(bill))));
     lines.extend(report.drift.iter().map(|drift| format!("\n{drift}")));
     lines.extend(report.configure.iter().map(|line| format!("\nconfigure: {line}")));
     lines.join("\n")

@@ -6,6 +6,7 @@ use api::cluster::{CLUSTER_KEY, ClusterRecord};
 use aws_infra::Finding;
 use provision::{
     cloud::Ids,
+    cost::Bill,
     plan::Plan,
     resource::{Key, Kind},
 };
@@ -16,7 +17,7 @@ use state::read;
 use super::{
     account::{self, Account},
     bringing::{Bringing, NodeFiles, Planned},
-    checks,
+    checks, cost,
     progress::interruptible,
     ready,
 };
@@ -44,6 +45,7 @@ struct Proposal<'a> {
     changes: bool,
     plan: &'a Plan,
     checks: &'a [Finding],
+    cost: &'a Bill,
 }
 
 #[derive(Serialize)]
@@ -72,12 +74,13 @@ pub async fn up(name: &str, aws: &Aws, options: &Options) -> Result<(), Failure>
     }
     let changed = !planned.plan.is_empty();
     if changed {
-        let findings = checks::look(&account, &aws, &planned.plan).await;
+        let (findings, bill) =
+            tokio::join!(checks::look(&account, &aws, &planned.plan), cost::estimate(&account, &planned.graph));
         checks::show(&findings);
         checks::judge(&findings)?;
-        say!("{}", planned.plan.to_string().trim_end());
+        say!("{}\n\n{}\n", planned.plan.to_string().trim_end(), cost::show(&bill));
         if !options.yes {
-            confirm(&question(&planned.plan, &account))?;
+            confirm(&question(&planned.plan, &account, &bill))?;
         }
     }
     let (exists, plan) = bringing.carry_out(planned, &cancel).await?;
@@ -99,14 +102,17 @@ pub async fn up(name: &str, aws: &Aws, options: &Options) -> Result<(), Failure>
 pub async fn plan(name: &str, aws: &Aws, files: &NodeFiles, output: Format) -> Result<(), Failure> {
     let (aws, account) = connect(aws).await?;
     let bringing = Bringing::prepare(name, &aws, &account, files).await?;
-    let Planned { plan, .. } = bringing.plan().await?;
-    let findings = checks::look(&account, &aws, &plan).await;
-    let proposal =
-        Proposal { cluster: plan.cluster.to_string(), changes: !plan.is_empty(), plan: &plan, checks: &findings };
+    let Planned { plan, graph, .. } = bringing.plan().await?;
+    let (findings, bill) = tokio::join!(checks::look(&account, &aws, &plan), cost::estimate(&account, &graph));
+    let changes = !plan.is_empty();
+    let proposal = Proposal { cluster: plan.cluster.to_string(), changes, plan: &plan, checks: &findings, cost: &bill };
     checks::show(&findings);
-    output.print(&proposal, |proposal| match proposal.changes {
-        true => proposal.plan.to_string(),
-        false => format!("{}: nothing to do", proposal.cluster),
+    output.print(&proposal, |proposal| {
+        let plan = match proposal.changes {
+            true => proposal.plan.to_string(),
+            false => format!("{}: nothing to do", proposal.cluster),
+        };
+        format!("{}\n\n{}", plan.trim_end(), cost::show(proposal.cost))
     })?;
     checks::judge(&findings)
 }
@@ -120,14 +126,15 @@ async fn connect(aws: &Aws) -> Result<(Aws, Account), Failure> {
     Ok((aws, account))
 }
 
-fn question(plan: &Plan, account: &Account) -> String {
+fn question(plan: &Plan, account: &Account, bill: &Bill) -> String {
     let counts = plan.counts();
     format!(
-        "this makes {} and changes {} resources in account {} as {}",
+        "this makes {} and changes {} resources in account {} as {}; then the cluster costs {}",
         counts.create + counts.replace,
         counts.update + counts.delete,
         account.caller.account_id,
-        account.caller.arn
+        account.caller.arn,
+        cost::in_short(bill)
     )
 }
 
