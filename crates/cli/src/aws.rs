@@ -37,4 +37,4 @@ pub use info::{cert, info, state_of};
 pub use keys::CallerKeys;
 pub use node_config::{NODE_CONFIG_KEY, NodeConfig, RuntimeKeys};
 pub use state::{cluster_state, node_state};
-pub use up::{Options, plan, up};
+pub use up::{Options, plan, terraform_json, up};

@@ -117,6 +117,13 @@ pub async fn plan(name: &str, aws: &Aws, files: &NodeFiles, output: Format) -> R
     checks::judge(&findings)
 }
 
+/// Prints everything that `up` would want there to be, as Terraform has it.
+pub async fn terraform_json(name: &str, aws: &Aws, files: &NodeFiles) -> Result<(), Failure> {
+    let (aws, account) = connect(aws).await?;
+    let Planned { graph, .. } = Bringing::prepare(name, &aws, &account, files).await?.plan().await?;
+    Format::Json.print(&provision::export::terraform_json(&graph), |_| String::new())
+}
+
 /// The file with the keys to run with, and the account.
 async fn connect(aws: &Aws) -> Result<(Aws, Account), Failure> {
     let runtime_credentials = runtime_keys(aws)?;

@@ -13,7 +13,12 @@ pub async fn plan(arguments: args::ClusterPlan) -> Result<(), Failure> {
         #[cfg(feature = "aws")]
         Provider::Aws(aws) => {
             let files = node_files(&arguments.files);
-            Box::pin(crate::aws::plan(&cluster.name, aws, &files, arguments.printed.output)).await
+            match arguments.export {
+                None => Box::pin(crate::aws::plan(&cluster.name, aws, &files, arguments.printed.output)).await,
+                Some(args::Export::TerraformJson) => {
+                    Box::pin(crate::aws::terraform_json(&cluster.name, aws, &files)).await
+                }
+            }
         }
         #[cfg(not(feature = "aws"))]
         Provider::Aws(_) => Err(Failure::without_aws()),

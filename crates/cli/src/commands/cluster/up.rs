@@ -30,7 +30,7 @@ pub async fn up(arguments: args::ClusterUp, existing: bool) -> Result<(), Failur
     let begin = Instant::now();
     if arguments.dry_run {
         let args::ClusterUp { config, files, printed, .. } = arguments;
-        return Box::pin(plan(args::ClusterPlan { config, files, printed })).await;
+        return Box::pin(plan(args::ClusterPlan { config, export: None, files, printed })).await;
     }
     let cluster = read_config(&arguments.config)?;
     let config = match &cluster.provider {
