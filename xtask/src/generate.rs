@@ -13,10 +13,17 @@ struct Page {
     argument: &'static str,
 }
 
-const PAGES: [Page; 3] = [
+const PAGES: [Page; 10] = [
     Page { path: "docs/schema/cluster.schema.json", program: "examples/schema", argument: "cluster" },
     Page { path: "docs/schema/cortex.schema.json", program: "examples/schema", argument: "cortex" },
     Page { path: "docs/reference/cli.md", program: "cortex", argument: "__reference" },
+    Page { path: "docs/iam/create-network.json", program: "examples/iam", argument: "create-network" },
+    Page { path: "docs/iam/create-storage.json", program: "examples/iam", argument: "create-storage" },
+    Page { path: "docs/iam/create-nodes.json", program: "examples/iam", argument: "create-nodes" },
+    Page { path: "docs/iam/control-node.json", program: "examples/iam", argument: "control-node" },
+    Page { path: "docs/iam/worker.json", program: "examples/iam", argument: "worker" },
+    Page { path: "docs/iam/replica.json", program: "examples/iam", argument: "replica" },
+    Page { path: "docs/iam/cli.json", program: "examples/iam", argument: "cli" },
 ];
 
 /// Writes every page that is stale; with `check`, only says which are.
@@ -42,7 +49,10 @@ pub(crate) fn run(check: bool) -> Result<()> {
 /// The whole workspace's selection of features (`--workspace`, and an example brings in the dev-dependencies), so that
 /// what is built here is what `xtask test` needs next.
 fn build() -> Result<()> {
-    run::stage("build", &mut run::cargo(&["build", "--workspace", "--bin", "cortex", "--example", "schema"]))
+    run::stage(
+        "build",
+        &mut run::cargo(&["build", "--workspace", "--bin", "cortex", "--example", "schema", "--example", "iam"]),
+    )
 }
 
 fn made(page: &Page, binaries: &Path) -> Result<String> {

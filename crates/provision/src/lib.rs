@@ -24,6 +24,7 @@ pub mod execute;
 pub mod export;
 pub mod names;
 pub mod observe;
+pub mod permissions;
 pub mod plan;
 pub mod ports;
 pub mod resource;
