@@ -6,6 +6,7 @@ mod ground;
 mod identity;
 mod interrupted;
 mod nothing_left;
+mod progress;
 mod secrets;
 mod settings;
 mod shapes;

@@ -203,6 +203,9 @@ pub struct ClusterUp {
     /// AWS: return when everything is made, without waiting for the control nodes to work.
     #[arg(long)]
     pub no_wait: bool,
+    /// AWS: write the run as a trace, for ui.perfetto.dev or chrome://tracing.
+    #[arg(long, value_name = "FILE")]
+    pub trace: Option<PathBuf>,
     #[command(flatten)]
     pub files: NodeFiles,
     #[command(flatten)]
@@ -224,10 +227,19 @@ pub struct ClusterPlan {
     /// Cluster configuration.
     #[arg(short, long, default_value = "cluster.yaml", value_name = "FILE")]
     pub config: PathBuf,
+    /// Instead of the plan, print everything that is wanted in another form, for reading and for scanners.
+    #[arg(long, value_enum, value_name = "FORM", conflicts_with = "output")]
+    pub export: Option<Export>,
     #[command(flatten)]
     pub files: NodeFiles,
     #[command(flatten)]
     pub printed: Printed,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Export {
+    /// The content of a `*.tf.json` file.
+    TerraformJson,
 }
 
 /// A cluster of this machine, which may be left out if there is only one; or one on AWS, by file, or by name and region.
@@ -286,6 +298,9 @@ pub struct ClusterDown {
     /// AWS: keep the bucket, with all that was deployed, and the logs; a later `up` goes on with them.
     #[arg(long)]
     pub keep_aws_resources: bool,
+    /// AWS: write the run as a trace, for ui.perfetto.dev or chrome://tracing.
+    #[arg(long, value_name = "FILE")]
+    pub trace: Option<PathBuf>,
     #[command(flatten)]
     pub printed: Printed,
 }

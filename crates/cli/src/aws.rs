@@ -19,6 +19,7 @@ mod drift;
 mod endpoints;
 mod health;
 mod info;
+mod interrupt;
 mod keys;
 mod lock;
 mod node_config;

@@ -1,6 +1,9 @@
 //! Standard output is data, standard error is talk.
 
-use std::io::{self, Write as _};
+use std::{
+    io::{self, Write as _},
+    sync::{Arc, PoisonError, RwLock},
+};
 
 use clap::ValueEnum;
 use comfy_table::{Table, presets};
@@ -40,9 +43,42 @@ pub fn data(text: &str) -> Result<(), Failure> {
     }
 }
 
+/// Whoever decides for a while what becomes of lines of talk: it has drawn something below them, or gives them another form.
+pub trait Talk: Send + Sync {
+    fn say(&self, text: &str);
+    /// The process is about to end.
+    fn leave(&self);
+}
+
+static TALK: RwLock<Option<Arc<dyn Talk>>> = RwLock::new(None);
+
+/// Lines of talk go through `talk` from now on, or straight to standard error.
+pub fn talk_through(talk: Option<Arc<dyn Talk>>) {
+    *TALK.write().unwrap_or_else(PoisonError::into_inner) = talk;
+}
+
+fn talk() -> Option<Arc<dyn Talk>> {
+    TALK.read().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
+/// Writes a line of talk.
+pub fn speak(text: &str) {
+    match talk() {
+        Some(talk) => talk.say(text),
+        None => eprintln!("{text}"),
+    }
+}
+
+/// To be called before the process ends in the middle of something.
+pub fn leave() {
+    if let Some(talk) = talk() {
+        talk.leave();
+    }
+}
+
 /// Writes a line of talk.
 macro_rules! say {
-    ($($part:tt)*) => { eprintln!($($part)*) };
+    ($($part:tt)*) => { $crate::output::speak(&format!($($part)*)) };
 }
 pub(crate) use say;
 

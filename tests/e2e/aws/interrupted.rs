@@ -31,14 +31,14 @@ const PLACES_OF_DOWN: usize = 4;
 const DOWN: [&str; 5] = ["cluster", "down", "-c", "cluster.yaml", "--yes"];
 
 /// An account, and a network to it that can be broken.
-struct Ground {
-    account: Account,
-    network: Faults,
+pub struct Ground {
+    pub account: Account,
+    pub network: Faults,
     before: Inventory,
 }
 
 impl Ground {
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         let account = tokio::task::block_in_place(|| Account::new(Mode::Strict));
         account.configure(PUBLIC);
         let network = Faults::before(&account.emulator.endpoint).await;
@@ -47,7 +47,7 @@ impl Ground {
     }
 
     /// Over the network that breaks.
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub fn command(&self, arguments: &[&str]) -> Command {
         self.command_of(&self.account.emulator.admin, arguments)
     }
 
@@ -57,7 +57,7 @@ impl Ground {
         command
     }
 
-    fn run(&self, arguments: &[&str]) -> Outcome {
+    pub fn run(&self, arguments: &[&str]) -> Outcome {
         tokio::task::block_in_place(|| self.account.cortex.run_command(self.command(arguments)))
     }
 
@@ -108,13 +108,13 @@ impl Ground {
 }
 
 /// A command that goes on while the test does.
-struct Running {
+pub struct Running {
     process: Child,
     talk: PathBuf,
 }
 
 impl Running {
-    fn start(mut command: Command, talk: PathBuf) -> Self {
+    pub fn start(mut command: Command, talk: PathBuf) -> Self {
         let file = File::create(&talk).unwrap_or_else(|error| panic!("{}: {error}", talk.display()));
         command.stdout(Stdio::null()).stderr(file);
         let process = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
@@ -126,7 +126,7 @@ impl Running {
         fs::read_to_string(&self.talk).unwrap_or_default()
     }
 
-    async fn says(&self, text: &str) {
+    pub async fn says(&self, text: &str) {
         eventually(&format!("it says: {text}"), async || {
             let said = self.said();
             said.contains(text).then_some(()).ok_or(said)
@@ -135,13 +135,13 @@ impl Running {
     }
 
     /// Ctrl-C.
-    fn interrupt(&self) {
+    pub fn interrupt(&self) {
         let status = Command::new("kill").args(["-INT", &self.process.id().to_string()]).status();
         assert!(status.is_ok_and(|status| status.success()), "it is not there any more");
     }
 
     /// Exit code, and all that it has said.
-    fn end(&mut self) -> (Option<i32>, String) {
+    pub fn end(&mut self) -> (Option<i32>, String) {
         let status = tokio::task::block_in_place(|| self.process.wait()).expect("it was started");
         (status.code(), self.said())
     }

@@ -133,20 +133,21 @@ impl<'a> Bringing<'a> {
     pub async fn carry_out(
         &self,
         planned: Planned,
+        progress: &Progress,
         cancel: &CancellationToken,
     ) -> Result<(BTreeMap<Key, Ids>, Plan), Failure> {
         let Planned { plan, contents, .. } = planned;
         if plan.is_empty() && plan.pending().next().is_none() {
             return Ok((current_ids(&plan).collect(), plan));
         }
-        let progress = Progress::new(plan.steps().len());
+        progress.expect(plan.steps().iter().map(|step| step.kind));
         let bucket = Plan {
             cluster: self.cluster.clone(),
             entries: plan.entries.iter().filter(|entry| entry.kind == Kind::Bucket).cloned().collect(),
         };
         let new = !bucket.is_empty();
         if new {
-            let report = execute(&bucket, &self.writing(&contents), &self.settings, &progress, cancel).await;
+            let report = execute(&bucket, &self.writing(&contents), &self.settings, progress, cancel).await;
             self.complete(&report, cancel)?;
         }
         let lock = lock::take(Arc::clone(&self.state), &self.cluster, "up").await?;
@@ -158,8 +159,8 @@ impl<'a> Bringing<'a> {
                 return Err(failure);
             }
         };
-        let report = execute(&plan, &self.writing(&contents), &self.settings, &progress, cancel).await;
-        progress.finish();
+        let report = execute(&plan, &self.writing(&contents), &self.settings, progress, cancel).await;
+        progress.settle();
         lock.release().await;
         self.complete(&report, cancel)?;
         Ok((report.exists, plan))

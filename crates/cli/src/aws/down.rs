@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
     sync::Arc,
     time::Instant,
 };
@@ -19,8 +20,9 @@ use state::State;
 
 use super::{
     account::{self, Account},
+    interrupt::interruptible,
     lock,
-    progress::{Progress, interruptible},
+    progress::Progress,
     state::cluster_state,
 };
 use crate::{
@@ -44,22 +46,19 @@ struct Outcome {
 }
 
 /// What the command line says.
-#[derive(Debug, Clone, Copy)]
 pub struct Down {
     pub yes: bool,
     /// Bucket and logs stay.
     pub keep: bool,
+    /// Where to write the run as a trace.
+    pub trace: Option<PathBuf>,
+    pub output: Format,
 }
 
 /// `bucket`: as `cluster.yaml` has it, if there is one.
-pub async fn down(
-    name: &str,
-    account: &Account,
-    bucket: BucketName,
-    options: Down,
-    output: Format,
-) -> Result<(), Failure> {
+pub async fn down(name: &str, account: &Account, bucket: BucketName, options: &Down) -> Result<(), Failure> {
     let begun = Instant::now();
+    let progress = Progress::begin(options.output, options.trace.as_deref(), &format!("cluster down {name}"))?;
     let cluster = account.cluster(name);
     let cloud = AwsCloud::new(account.clients.clone(), bucket, Arc::new(NoContents));
     let settings = Settings::new(rand::random());
@@ -86,9 +85,9 @@ pub async fn down(
         }
         None => None,
     };
-    let progress = Progress::new(0);
+    progress.expect(goes.iter().map(|found| found.kind));
     let destroyed = destroy(&cloud, &cluster, &keep, &settings, &progress, &cancel).await;
-    progress.finish();
+    progress.settle();
     if let Some(lock) = lock {
         // Gone with its bucket, if all went well.
         if options.keep || !destroyed.is_complete() {
@@ -117,7 +116,7 @@ pub async fn down(
         environments_forgotten: forgotten,
         seconds: begun.elapsed().as_secs_f64(),
     };
-    output.print(&outcome, |outcome| match outcome.removed {
+    options.output.print(&outcome, |outcome| match outcome.removed {
         0 if outcome.kept.is_empty() => {
             format!("there is no cluster {} in {} ({:.1} s)", outcome.cluster, outcome.region, outcome.seconds)
         }

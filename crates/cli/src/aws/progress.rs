@@ -1,145 +1,225 @@
-//! What is shown while a plan is carried out, and Ctrl-C.
+//! What is shown while a plan is carried out: on a terminal a tree that is drawn over itself, else a line for each thing that
+//! is done, for programs a stream of JSON; and the run as a trace, if that is asked for.
+//!
+//! As long as a [`Progress`] lives, what the program says goes through it. It ends with its last lines and a visible cursor
+//! however the program ends: when it is dropped, on a panic, and by [`crate::output::leave`].
+
+mod area;
+mod frame;
+mod lines;
+mod picture;
+mod stream;
+mod terminal;
+#[cfg(test)]
+mod tests;
+mod trace;
 
 use std::{
-    io::IsTerminal as _,
+    env,
+    io::{self, IsTerminal as _},
+    panic,
+    path::Path,
     sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        mpsc::{RecvTimeoutError, Sender, channel},
     },
+    thread,
     time::{Duration, Instant},
 };
 
 use provision::{
     execute::{Event, Events},
-    plan::Act,
+    resource::{Key, Kind},
 };
-use tokio_util::sync::CancellationToken;
 
-use crate::output::say;
+use self::{
+    frame::Size,
+    lines::Lines,
+    picture::{Doing, Picture},
+    stream::Stream,
+    terminal::Terminal,
+    trace::Trace,
+};
+use crate::{
+    output::{Format, Talk, leave, say, talk_through},
+    report::Failure,
+};
 
-/// Retries below this pause are not worth a line.
-const LONG_PAUSE: Duration = Duration::from_secs(5);
+/// Between two frames, and between two looks at whether it is time for a sign of life.
+const TICK: Duration = Duration::from_millis(200);
+/// Of a terminal that does not say.
+const USUAL: Size = Size { columns: 80, rows: 24 };
 
-/// One line per thing that is done, with the time since the beginning.
+/// A way to show it. Whatever cannot be written is not: progress is no reason to fail.
+trait View: Send {
+    /// `picture` has the event in it already.
+    fn event(&mut self, at: Duration, event: &Event, picture: &Picture);
+    fn tick(&mut self, at: Duration, picture: &Picture);
+    fn say(&mut self, at: Duration, text: &str, picture: &Picture);
+    /// Nothing runs any more, or nobody will look any more.
+    fn settle(&mut self, at: Duration, picture: &Picture);
+}
+
+/// Of one command.
 pub struct Progress {
+    shared: Arc<Shared>,
+    /// Dropped, it ends the thread that ticks.
+    _ticking: Sender<()>,
+}
+
+struct Shared {
     begun: Instant,
-    total: usize,
-    done: AtomicUsize,
-    /// The last line, which a terminal may overwrite.
-    running: Mutex<Vec<String>>,
-    terminal: bool,
+    inner: Mutex<Inner>,
+}
+
+struct Inner {
+    picture: Picture,
+    view: Box<dyn View>,
+    trace: Option<Trace>,
 }
 
 impl Progress {
-    /// `total`: steps of the plan; 0 if nobody knows.
-    pub fn new(total: usize) -> Self {
-        Self {
-            begun: Instant::now(),
-            total,
-            done: AtomicUsize::new(0),
-            running: Mutex::default(),
-            terminal: std::io::stderr().is_terminal(),
-        }
+    /// `name`: what the command does, for the trace.
+    pub fn begin(format: Format, trace: Option<&Path>, name: &str) -> Result<Self, Failure> {
+        let trace = trace.map(|path| Trace::create(path, name)).transpose()?;
+        let inner = Mutex::new(Inner { picture: Picture::default(), view: view(format), trace });
+        let shared = Arc::new(Shared { begun: Instant::now(), inner });
+        let (_ticking, ended) = channel();
+        let ticker = Arc::downgrade(&shared);
+        thread::spawn(move || {
+            while ended.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
+                let Some(shared) = Weak::upgrade(&ticker) else { return };
+                shared.with(|inner, at| inner.view.tick(at, &inner.picture));
+            }
+        });
+        talk_through(Some(Arc::clone(&shared) as _));
+        leave_on_panic();
+        Ok(Self { shared, _ticking })
     }
 
-    fn line(&self, text: &str) {
-        if self.terminal {
-            eprint!("\r\x1b[K");
-        }
-        say!("{:>6.1} s  {text}", self.begun.elapsed().as_secs_f64());
-        self.status();
+    /// What there is to do, as far as it is known.
+    pub fn expect(&self, kinds: impl Iterator<Item = Kind>) {
+        self.shared.with(|inner, _| inner.picture.expect(kinds));
     }
 
-    fn status(&self) {
-        if !self.terminal {
-            return;
-        }
-        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(first) = running.first() {
-            let more = running.len() - 1;
-            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-            eprint!("\r\x1b[K{:>6.1} s  … {first}{more}", self.begun.elapsed().as_secs_f64());
-        }
+    /// Something that makes itself is not there yet, and why.
+    pub fn missing(&self, key: &Key, expected: Duration, why: &str) {
+        self.shared.with(|inner, at| {
+            inner.picture.missing(at, key, expected, why);
+            if let Some(trace) = &mut inner.trace {
+                trace.begin(at, key, Doing::Waiting);
+            }
+        });
     }
 
-    fn begin(&self, what: String) {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner).push(what);
-        self.status();
+    /// It is there now.
+    pub fn found(&self, key: &Key) {
+        self.shared.with(|inner, at| {
+            inner.picture.end(key, Doing::Waiting);
+            if let Some(trace) = &mut inner.trace {
+                trace.end(at, key, Doing::Waiting);
+            }
+        });
     }
 
-    fn end(&self, what: &str) {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner).retain(|running| running != what);
-    }
-
-    /// Leaves the terminal's last line clean.
-    pub fn finish(&self) {
-        if self.terminal {
-            eprint!("\r\x1b[K");
-        }
-    }
-}
-
-fn verb(act: Act) -> &'static str {
-    match act {
-        Act::Create => "created",
-        Act::Update => "changed",
-        Act::Delete => "deleted",
+    /// Leaves the last lines of what has been done so far; what comes next begins below them.
+    pub fn settle(&self) {
+        self.shared.with(Inner::settle);
     }
 }
 
 impl Events for Progress {
     fn event(&self, event: Event) {
-        match event {
-            Event::Started { key, .. } => self.begin(key.to_string()),
-            Event::Waiting { key, expected, .. } => {
-                self.end(key.as_str());
-                if expected > Duration::ZERO {
-                    self.begin(format!("{key} (about {} s)", expected.as_secs()));
-                }
+        self.shared.with(|inner, at| {
+            inner.picture.event(at, &event);
+            if let Some(trace) = &mut inner.trace {
+                trace.event(at, &event);
             }
-            Event::Done { key, act, took, .. } => {
-                self.end(key.as_str());
-                let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
-                let of = if self.total > 0 { format!("[{done}/{}] ", self.total) } else { String::new() };
-                self.line(&format!("{of}{} {key} ({:.1} s)", verb(act), took.as_secs_f64()));
-            }
-            Event::Ready { key, took, .. } => {
-                let prefix = format!("{key} (about");
-                self.running
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .retain(|running| !running.starts_with(&prefix) && running != key.as_str());
-                if took > Duration::from_secs(1) {
-                    self.line(&format!("{key} is available ({:.1} s)", took.as_secs_f64()));
-                }
-            }
-            Event::Retrying { key, error, pause } if pause > LONG_PAUSE => {
-                self.line(&format!("{key}: {error}; again in {} s", pause.as_secs()));
-            }
-            Event::Retrying { .. } => {}
-            Event::Failed { key, error, .. } => {
-                self.end(key.as_str());
-                self.line(&format!("failed: {key}: {error}"));
-            }
-            Event::Skipped { key, because } => self.line(&format!("not done: {key}, which needs {because}")),
+            inner.view.event(at, &event, &inner.picture);
+        });
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.shared.leave();
+        talk_through(None);
+    }
+}
+
+impl Shared {
+    fn with(&self, act: impl FnOnce(&mut Inner, Duration)) {
+        let mut inner = self.lock();
+        // Within the lock, so that times never go back.
+        let at = self.begun.elapsed();
+        act(&mut inner, at);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn settle(&mut self, at: Duration) {
+        self.picture.settle();
+        self.view.settle(at, &self.picture);
+        self.picture = Picture::default();
+    }
+}
+
+impl Talk for Shared {
+    fn say(&self, text: &str) {
+        self.with(|inner, at| inner.view.say(at, text, &inner.picture));
+    }
+
+    fn leave(&self) {
+        let at = self.begun.elapsed();
+        // Whoever panics may hold it.
+        let mut inner = match self.inner.try_lock() {
+            Ok(inner) => inner,
+            Err(std::sync::TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(std::sync::TryLockError::WouldBlock) if thread::panicking() => return,
+            Err(std::sync::TryLockError::WouldBlock) => self.lock(),
+        };
+        inner.settle(at);
+        let written = inner.trace.take().map(|trace| trace.write(at));
+        drop(inner);
+        if let Some(Err(failure)) = written {
+            say!("the trace is missing: {}", failure.message);
         }
     }
 }
 
-/// Cancelled by the first Ctrl-C; the second one ends the program.
-pub fn interruptible() -> CancellationToken {
-    let token = CancellationToken::new();
-    let cancel = token.clone();
-    tokio::spawn(async move {
-        if tokio::signal::ctrl_c().await.is_err() {
-            return;
+fn view(format: Format) -> Box<dyn View> {
+    let out = || Box::new(io::stderr());
+    let dumb = env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
+    match format {
+        Format::Json => Box::new(Stream::new(out())),
+        Format::Pretty if io::stderr().is_terminal() && !dumb => {
+            let coloured = env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+            Box::new(Terminal::new(out(), Box::new(size), coloured))
         }
-        say!("\nfinishing what is in flight; Ctrl-C again to stop at once");
-        cancel.cancel();
-        if tokio::signal::ctrl_c().await.is_ok() {
-            say!("\nstopped; the same command goes on from here");
-            std::process::exit(130);
-        }
+        Format::Pretty => Box::new(Lines::new(out())),
+    }
+}
+
+fn size() -> Size {
+    let Ok(size) = rustix::termios::tcgetwinsize(io::stderr()) else { return USUAL };
+    match (usize::from(size.ws_col), usize::from(size.ws_row)) {
+        (0, _) | (_, 0) => USUAL,
+        (columns, rows) => Size { columns, rows },
+    }
+}
+
+/// Before the message, or it would stand in the middle of the tree.
+fn leave_on_panic() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        let usual = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            leave();
+            usual(info);
+        }));
     });
-    token
 }

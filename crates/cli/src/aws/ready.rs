@@ -4,43 +4,43 @@ use std::{sync::Arc, time::Duration};
 
 use api::cluster::{CA_KEY, CaRecord};
 use aws_infra::{Clients, target_health};
-use provision::plan::deadline;
-use provision::resource::Kind;
+use provision::{
+    plan::deadline,
+    resource::{Key, Kind},
+};
 use state::{State, read};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::account;
-use crate::{
-    output::say,
-    report::{Exit, Failure},
-};
+use super::{account, progress::Progress};
+use crate::report::{Exit, Failure};
 
 const TICK: Duration = Duration::from_secs(2);
-/// Looks without any news before one line says what is waited for.
-const QUIET: Duration = Duration::from_secs(30);
+/// From the start of an instance to the first answer to a health check.
+const USUAL: Duration = Duration::from_secs(90);
 
 /// Waits; returns the authority's certificate, PEM.
 pub async fn wait(
     clients: &Clients,
     target_groups: &[String],
     state: &Arc<dyn State>,
+    progress: &Progress,
     cancel: &CancellationToken,
 ) -> Result<String, Failure> {
     let end = Instant::now() + deadline(Kind::Instance);
-    let mut said = Instant::now();
+    let nodes = Key::new(Kind::Instance, &["control"]);
     loop {
         let missing = match missing(clients, target_groups, state).await? {
-            Ok(certificate) => return Ok(certificate),
+            Ok(certificate) => {
+                progress.found(&nodes);
+                return Ok(certificate);
+            }
             Err(missing) => missing,
         };
         if Instant::now() > end {
             return Err(not_ready(&missing));
         }
-        if said.elapsed() > QUIET {
-            say!("waiting: {missing}");
-            said = Instant::now();
-        }
+        progress.missing(&nodes, USUAL, &missing);
         tokio::select! {
             () = tokio::time::sleep(TICK) => {}
             () = cancel.cancelled() => {

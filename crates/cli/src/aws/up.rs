@@ -1,6 +1,6 @@
 //! `cluster up`, `update` and `plan` on AWS: from whatever there is to what the file says. Doing it again changes nothing.
 
-use std::{collections::BTreeMap, time::Instant};
+use std::{collections::BTreeMap, path::PathBuf, time::Instant};
 
 use api::cluster::{CLUSTER_KEY, ClusterRecord};
 use aws_infra::Finding;
@@ -18,7 +18,8 @@ use super::{
     account::{self, Account},
     bringing::{Bringing, NodeFiles, Planned},
     checks, cost,
-    progress::interruptible,
+    interrupt::interruptible,
+    progress::Progress,
     ready,
 };
 use crate::{
@@ -34,6 +35,8 @@ pub struct Options {
     pub existing: bool,
     /// Do not wait for the control nodes.
     pub no_wait: bool,
+    /// Where to write the run as a trace.
+    pub trace: Option<PathBuf>,
     pub files: NodeFiles,
     pub output: Format,
 }
@@ -65,6 +68,7 @@ struct Outcome {
 
 pub async fn up(name: &str, aws: &Aws, options: &Options) -> Result<(), Failure> {
     let begun = Instant::now();
+    let progress = Progress::begin(options.output, options.trace.as_deref(), &format!("cluster up {name}"))?;
     let (aws, account) = connect(aws).await?;
     let bringing = Bringing::prepare(name, &aws, &account, &options.files).await?;
     let cancel = interruptible();
@@ -83,14 +87,14 @@ pub async fn up(name: &str, aws: &Aws, options: &Options) -> Result<(), Failure>
             confirm(&question(&planned.plan, &account, &bill))?;
         }
     }
-    let (exists, plan) = bringing.carry_out(planned, &cancel).await?;
+    let (exists, plan) = bringing.carry_out(planned, &progress, &cancel).await?;
     let mut outcome = outcome(&bringing, &exists, changed, begun).await?;
     if options.no_wait {
         outcome.seconds = begun.elapsed().as_secs_f64();
         return print(&outcome, options.output);
     }
     let groups: Vec<String> = ids(&plan, &exists, Kind::TargetGroup);
-    let certificate = ready::wait(&account.clients, &groups, &bringing.state, &cancel).await?;
+    let certificate = ready::wait(&account.clients, &groups, &bringing.state, &progress, &cancel).await?;
     let fingerprint = transport::fingerprint(&certificate).map_err(|error| Failure::internal(error.to_string()))?;
     outcome.configure = Some(configure_line(&outcome.operator_endpoint, &fingerprint, &aws.region));
     outcome.ca_fingerprint_sha256 = Some(fingerprint);

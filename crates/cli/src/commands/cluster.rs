@@ -16,7 +16,7 @@ use state::State;
 #[cfg(feature = "aws")]
 use crate::aws;
 use crate::{
-    args::WhichCluster,
+    args::{ClusterDown, WhichCluster},
     health::Health,
     home::{Home, io_failure},
     local::{self, Registered},
@@ -33,6 +33,14 @@ fn read_config(file: &Path) -> Result<Cluster, Failure> {
         _ => io_failure("read", file, &error),
     })?;
     Ok(spec::cluster::parse(&file.display().to_string(), &text)?)
+}
+
+/// There is nothing to follow where a cluster is made by starting three processes.
+fn no_trace(trace: Option<&Path>) -> Result<(), Failure> {
+    match trace {
+        None => Ok(()),
+        Some(_) => Err(Failure::not_supported("--trace is for clusters on AWS only; nothing was done")),
+    }
 }
 
 /// The cluster that a command is about.
@@ -87,8 +95,14 @@ impl There {
         }
     }
 
-    async fn down(&self, yes: bool, keep: bool, output: Format) -> Result<(), Failure> {
-        aws::down(&self.name, &self.account().await?, self.bucket(), aws::Down { yes, keep }, output).await
+    async fn down(&self, arguments: &ClusterDown) -> Result<(), Failure> {
+        let options = aws::Down {
+            yes: arguments.yes,
+            keep: arguments.keep_aws_resources,
+            trace: arguments.trace.clone(),
+            output: arguments.printed.output,
+        };
+        aws::down(&self.name, &self.account().await?, self.bucket(), &options).await
     }
 
     async fn info(&self, drift: bool, output: Format) -> Result<(), Failure> {
@@ -111,7 +125,7 @@ impl There {
 
 #[cfg(not(feature = "aws"))]
 impl There {
-    async fn down(&self, _: bool, _: bool, _: Format) -> Result<(), Failure> {
+    async fn down(&self, _: &ClusterDown) -> Result<(), Failure> {
         Err(self.cannot())
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{Which, which};
+use super::{Which, no_trace, which};
 use crate::{
     args,
     commands::confirm,
@@ -16,10 +16,11 @@ pub async fn down(arguments: args::ClusterDown) -> Result<(), Failure> {
     let begin = Instant::now();
     let home = Home::find()?;
     let cluster = match which(&home, &arguments.which)? {
-        Which::Local(cluster) => cluster,
-        Which::Aws(there) => {
-            return there.down(arguments.yes, arguments.keep_aws_resources, arguments.printed.output).await;
+        Which::Local(cluster) => {
+            no_trace(arguments.trace.as_deref())?;
+            cluster
         }
+        Which::Aws(there) => return Box::pin(there.down(&arguments)).await,
     };
     if arguments.keep_aws_resources {
         return Err(Failure::not_supported("a cluster on this machine has no AWS resources: nothing was done")

@@ -5,7 +5,7 @@ use std::time::Instant;
 use serde::Serialize;
 use spec::cluster::{Aws, Provider};
 
-use super::{plan::plan, read_config};
+use super::{no_trace, plan::plan, read_config};
 use crate::{
     args,
     home::{Home, make_private_directory},
@@ -34,7 +34,10 @@ pub async fn up(arguments: args::ClusterUp, existing: bool) -> Result<(), Failur
     }
     let cluster = read_config(&arguments.config)?;
     let config = match &cluster.provider {
-        Provider::Local(config) => config,
+        Provider::Local(config) => {
+            no_trace(arguments.trace.as_deref())?;
+            config
+        }
         Provider::Aws(aws) => return Box::pin(on_aws(&cluster.name, aws, &arguments, existing)).await,
     };
     let home = Home::find()?;
@@ -86,6 +89,7 @@ async fn on_aws(name: &str, aws: &Aws, arguments: &args::ClusterUp, existing: bo
         yes: arguments.yes,
         existing,
         no_wait: arguments.no_wait,
+        trace: arguments.trace.clone(),
         files: super::plan::node_files(&arguments.files),
         output: arguments.printed.output,
     };
