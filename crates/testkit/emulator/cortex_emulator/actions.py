@@ -8,11 +8,9 @@ Manager parameters. For the rest, the `Resource` of a policy is taken to match.
 
 import re
 from collections.abc import Iterator
-from typing import Any
 
-from moto.core import DEFAULT_ACCOUNT_ID
+from moto.ec2.models import ec2_backends
 
-from .policy import Context
 from .request import AwsRequest
 
 _S3_ACTIONS = {
@@ -140,15 +138,28 @@ def _iam(request: AwsRequest, place: str) -> Iterator[Forms]:
 
 
 def _ec2(request: AwsRequest, place: str) -> Iterator[Forms]:
-    if request.action.startswith(("Describe", "Get")):
+    if request.action.startswith(("Describe", "Get")) and request.action != "DescribeVpcAttribute":
         return
     for kind in EC2_CREATES.get(request.action, []):
         yield (f"arn:aws:ec2:{place}:{kind}/*",)
-    for value in sorted(set(request.form.values())):
+    named = set(request.form.values())
+    for value in sorted(named | _associated(request.form.get("AssociationId"), place)):
         found = _EC2_ID.match(value)
         if found:
             owner = place if found[1] != "ami" else f"{place.partition(':')[0]}:"
             yield (f"arn:aws:ec2:{owner}:{_EC2_TYPES[found[1]]}/{value}",)
+
+
+def _associated(association: str | None, place: str) -> set[str]:
+    """The route table and the subnet of an association."""
+    region, _, account = place.partition(":")
+    tables = ec2_backends[account][region].route_tables.values() if association else ()
+    return {
+        name
+        for table in tables
+        if association in table._associations
+        for name in (table.id, table._associations[association])
+    }
 
 
 def _elb(request: AwsRequest, place: str) -> Iterator[Forms]:
@@ -176,7 +187,7 @@ def _autoscaling(request: AwsRequest, place: str) -> Iterator[Forms]:
 
 def _ecs(request: AwsRequest, place: str) -> Iterator[Forms]:
     parameters = request.json
-    cluster = _last(parameters.get("cluster") or parameters.get("clusterName") or "default")
+    cluster = last(parameters.get("cluster") or parameters.get("clusterName") or "default")
 
     def arn(kind: str, name: str) -> Forms:
         return (name if name.startswith("arn:") else f"arn:aws:ecs:{place}:{kind}/{name}",)
@@ -188,20 +199,20 @@ def _ecs(request: AwsRequest, place: str) -> Iterator[Forms]:
     elif request.action == "RegisterTaskDefinition":
         yield arn("task-definition", f"{parameters.get('family')}:*")
     elif "service" in parameters or "serviceName" in parameters:
-        yield arn("service", f"{cluster}/{_last(parameters.get('service') or parameters['serviceName'])}")
+        yield arn("service", f"{cluster}/{last(parameters.get('service') or parameters['serviceName'])}")
     elif "resourceArn" in parameters:
         yield (parameters["resourceArn"],)
     elif request.action.endswith(("CapacityProvider", "CapacityProviders")) and "cluster" not in parameters:
-        yield arn("capacity-provider", parameters.get("name") or _last(parameters.get("capacityProvider") or "*"))
+        yield arn("capacity-provider", parameters.get("name") or last(parameters.get("capacityProvider") or "*"))
     elif request.action == "DescribeServices":
-        yield from (arn("service", f"{cluster}/{_last(name)}") for name in parameters.get("services", []))
+        yield from (arn("service", f"{cluster}/{last(name)}") for name in parameters.get("services", []))
     elif request.action in ("DescribeTasks", "StopTask"):
         names = parameters.get("tasks") or [parameters.get("task", "*")]
-        yield from (arn("task", f"{cluster}/{_last(name)}") for name in names)
+        yield from (arn("task", f"{cluster}/{last(name)}") for name in names)
     elif request.action == "DescribeContainerInstances":
-        yield from (arn("container-instance", f"{cluster}/{_last(name)}") for name in parameters["containerInstances"])
+        yield from (arn("container-instance", f"{cluster}/{last(name)}") for name in parameters["containerInstances"])
     elif request.action == "DescribeClusters":
-        yield from (arn("cluster", _last(name)) for name in parameters.get("clusters", []))
+        yield from (arn("cluster", last(name)) for name in parameters.get("clusters", []))
     else:
         yield arn("cluster", cluster)
 
@@ -240,61 +251,5 @@ _FINDERS = {
 }
 
 
-def _last(name: str) -> str:
+def last(name: str) -> str:
     return name.rpartition("/")[2]
-
-
-def tags_in(request: AwsRequest) -> dict[str, dict[str, str]]:
-    """The tags that a request gives, by EC2's resource type, or under "" for other services."""
-    if request.service == "ec2":
-        return _ec2_tags(request.form)
-    if request.header("x-amz-target"):
-        return {"": _json_tags(request.json.get("tags") or {})}
-    members = {name: value for name, value in request.form.items() if name.startswith("Tags.member.")}
-    return {"": _pairs(members, "Tags.member")}
-
-
-def _ec2_tags(form: dict[str, str]) -> dict[str, dict[str, str]]:
-    found: dict[str, dict[str, str]] = {}
-    for name, kind in form.items():
-        prefix = re.match(r"^(TagSpecification\.\d+)\.ResourceType$", name)
-        if prefix:
-            found[kind] = _pairs(form, f"{prefix[1]}.Tag")
-    direct = _pairs(form, "Tag")
-    return {**found, "": direct} if direct else found
-
-
-def _json_tags(tags: Any) -> dict[str, str]:
-    if isinstance(tags, dict):
-        return {str(key): str(value) for key, value in tags.items()}
-    return {tag.get("key") or tag.get("Key"): tag.get("value") or tag.get("Value") or "" for tag in tags}
-
-
-def _pairs(form: dict[str, str], prefix: str) -> dict[str, str]:
-    keys = {name: value for name, value in form.items() if re.match(rf"^{re.escape(prefix)}\.\d+\.Key$", name)}
-    return {key: form.get(name.removesuffix("Key") + "Value", "") for name, key in keys.items()}
-
-
-def context_of(request: AwsRequest, secure: bool) -> Context:
-    """The condition keys that the request itself gives."""
-    tags = {key: value for group in tags_in(request).values() for key, value in group.items()}
-    context: Context = {
-        "aws:RequestedRegion": request.region,
-        "aws:SecureTransport": "true" if secure else "false",
-        "aws:SourceIp": request.environ.get("REMOTE_ADDR", "127.0.0.1"),
-        "aws:UserAgent": request.header("user-agent") or "",
-    }
-    context |= {f"aws:RequestTag/{key}": value for key, value in tags.items()}
-    if tags:
-        context["aws:TagKeys"] = sorted(tags)
-    if request.service == "s3":
-        names = {"prefix": "s3:prefix", "delimiter": "s3:delimiter", "max-keys": "s3:max-keys"}
-        context |= {key: request.query[name] for name, key in names.items() if name in request.query}
-    if request.service == "ecs" and request.json.get("cluster"):
-        # AWS: service-authorization/latest/reference/list_amazonelasticcontainerservice.html
-        name = _last(request.json["cluster"])
-        context["ecs:cluster"] = f"arn:aws:ecs:{request.region}:{DEFAULT_ACCOUNT_ID}:cluster/{name}"
-    if request.service == "sts":
-        names = {"ExternalId": "sts:ExternalId", "RoleSessionName": "sts:RoleSessionName"}
-        context |= {key: request.form[name] for name, key in names.items() if name in request.form}
-    return context

@@ -47,4 +47,30 @@ class Calls:
         self._calls.clear()
 
 
+@dataclass
+class Permission:
+    number: int
+    principal: str
+    action: str
+    resource: str
+    allowed: bool
+
+
+class Permissions:
+    """Who had to be allowed what: also what a call needs besides its own action. Only while policies are enforced."""
+
+    def __init__(self) -> None:
+        self._asked: list[Permission] = []
+
+    def add(self, principal: str, action: str, resource: str, allowed: bool) -> None:
+        self._asked.append(Permission(len(self._asked) + 1, principal, action, resource, allowed))
+
+    def since(self, number: int) -> list[dict[str, Any]]:
+        return [asdict(permission) for permission in self._asked[number:]]
+
+    def forget(self) -> None:
+        self._asked.clear()
+
+
 CALLS = Calls()
+PERMISSIONS = Permissions()

@@ -16,7 +16,7 @@ from moto.core.model_instances import reset_model_data
 from moto.s3.models import s3_backends
 
 from . import agents, identities, inventory, limits, principals, scheduler, search
-from .calls import CALLS
+from .calls import CALLS, PERMISSIONS
 from .clock import CLOCK
 from .errors import AwsError
 from .gate import FULL, GATE, OFF, STS
@@ -77,7 +77,7 @@ def _reset() -> dict[str, Any]:
     BackendDict._instances.clear()
     s3_backends.bucket_accounts.clear()
     reset_model_data()
-    for forgetful in (principals, CLOCK, CALLS, agents, limits, PAGES, client_tokens):
+    for forgetful in (principals, CLOCK, CALLS, PERMISSIONS, agents, limits, PAGES, client_tokens):
         forgetful.forget()
     settle(_SETTINGS["endpoint"])
     return welcome()
@@ -135,6 +135,8 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "counts": lambda since=0: CALLS.counts(since),
     "inventory": inventory.take,
     "search": lambda needles: search.find(needles),
+    "permissions": lambda since=0: PERMISSIONS.since(since),
+    "users/policies": identities.set_policies,
     "users/create": identities.create_user,
     "users/administrator": identities.create_administrator,
     "roles/create": identities.create_role,

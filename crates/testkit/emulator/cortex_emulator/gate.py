@@ -14,12 +14,14 @@ from moto.core import DEFAULT_ACCOUNT_ID
 from moto.s3.models import FakeBucket, s3_backends
 
 from . import policy, principals, sigv4
-from .actions import action_of, context_of, resources_of, s3_arn
+from .actions import action_of, resources_of, s3_arn
+from .calls import PERMISSIONS
+from .context import context_of, without_others_tags
 from .errors import AwsError
 from .policy import ALLOW, DENY, NEUTRAL, Ask
 from .principals import Principal
 from .request import AwsRequest, Signature
-from .rules import fixes, strict
+from .rules import BOOK, fixes, strict
 
 OFF, STS, FULL = "off", "sts", "full"
 
@@ -124,7 +126,7 @@ class Gate:
 
     def _authorize(self, request: AwsRequest) -> None:
         action = action_of(request)
-        if action in _FREE:
+        if action in _FREE or (request.action == "DeleteObjects" and BOOK.rules["delete_each_object"].active):
             return
         resource_policy = _bucket_policy(request) or _trust_policy(request)
         for forms in resources_of(request, self.principal.account):
@@ -142,13 +144,27 @@ class Gate:
     ) -> None:
         """Refuses the request under way unless its principal may do this."""
         request = self.request
-        if request is None or self.mode != FULL:
-            return
-        ask = Ask(action, forms, {**self.context(request), **tags_of(forms), **(extra or {})})
-        if not allows(self.principal, ask, resource_policy):
+        if request is not None and not self.permits(action, forms, extra, resource_policy):
             where = f" on resource: {forms[0]}" if forms else ""
             message = f"User: {self.principal.arn} is not authorized to perform: {action}{where}"
             raise failure("denied", request.service, message)
+
+    def permits(
+        self,
+        action: str,
+        forms: tuple[str, ...],
+        extra: policy.Context | None = None,
+        resource_policy: dict[str, Any] | None = None,
+    ) -> bool:
+        """Whether the principal of the request under way may do this. Who asked for what is kept for tests."""
+        request = self.request
+        if request is None or self.mode != FULL:
+            return True
+        context = without_others_tags(self.context(request), request, forms)
+        ask = Ask(action, forms, {**context, **tags_of(forms), **(extra or {})})
+        allowed = allows(self.principal, ask, resource_policy)
+        PERMISSIONS.add(self.principal.arn, action, forms[0] if forms else "*", allowed)
+        return allowed
 
     def context(self, request: AwsRequest) -> policy.Context:
         return context_of(request, _is_secure(request)) | context_of_principal(self.principal)
@@ -203,7 +219,7 @@ def context_of_principal(principal: Principal) -> policy.Context:
 
 
 def tags_of(forms: tuple[str, ...]) -> policy.Context:
-    """`aws:ResourceTag/...` of a resource of EC2, Elastic Load Balancing or Auto Scaling."""
+    """`aws:ResourceTag/...` of a resource."""
     from . import world
 
     return {f"aws:ResourceTag/{key}": value for form in forms for key, value in world.tags_of(form).items()}

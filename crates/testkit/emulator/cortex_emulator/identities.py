@@ -30,6 +30,15 @@ def create_user(name: str, policies: dict[str, Any] | None = None, account: str 
     return {"access_key_id": key.access_key_id, "secret_access_key": key.secret_access_key, "arn": user.arn}
 
 
+def set_policies(name: str, policies: dict[str, Any], account: str = DEFAULT_ACCOUNT_ID) -> dict[str, Any]:
+    """The user's inline policies are these from now on."""
+    user = next(user for user in iam_backends[account][PARTITION].users.values() if user.name == name)
+    user.policies.clear()
+    for policy_name, document in policies.items():
+        user.put_policy(policy_name, json.dumps(document))
+    return {}
+
+
 def create_administrator(name: str, account: str = DEFAULT_ACCOUNT_ID) -> dict[str, Any]:
     return create_user(name, {"everything": _EVERYTHING}, account)
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from moto.autoscaling.models import autoscaling_backends
 from moto.ec2.models import EC2Backend, ec2_backends
+from moto.ecs.models import ecs_backends
 from moto.elbv2.models import elbv2_backends
 
 # AWS: ElasticLoadBalancing/latest/APIReference/API_CreateLoadBalancer.html
@@ -12,7 +13,8 @@ ELB_OWNER = "amazon-elb"
 
 
 def tags_of(arn: str) -> dict[str, str]:
-    """The tags of a resource of EC2, Elastic Load Balancing or Auto Scaling; none for others and for what is not there."""
+    """The tags of a resource of EC2, Elastic Load Balancing, Auto Scaling or ECS's capacity providers; none for others
+    and for what is not there."""
     parts = arn.split(":", 5)
     if len(parts) != 6 or not parts[3] or not parts[4].isdigit():
         return {}
@@ -24,6 +26,9 @@ def tags_of(arn: str) -> dict[str, str]:
     if service == "autoscaling":
         group = autoscaling_backends[account][region].autoscaling_groups.get(arn.rpartition("/")[2])
         return {tag["Key"]: tag["Value"] for tag in group.tags} if group else {}
+    if service == "ecs" and rest.startswith("capacity-provider/"):
+        provider = ecs_backends[account][region].capacity_providers.get(rest.rpartition("/")[2])
+        return {tag["key"]: tag["value"] for tag in provider.tags or []} if provider else {}
     return {}
 
 

@@ -305,6 +305,107 @@ class Dependent(EmulatorCase):
         self.assertEqual(list(ask("inventory")["service_linked_role"]), ["AWSServiceRoleForECS"])
         client("ecs", user("carol", allow("ecs:*"))).create_cluster(clusterName="d")
 
+    @about("pass_role", auth="full")
+    def test_also_to_put_it_into_a_profile(self):
+        self.role("node")
+        self.iam.create_instance_profile(InstanceProfileName="node")
+        put = {"InstanceProfileName": "node", "RoleName": "node"}
+        with self.refused("AccessDenied"):
+            client("iam", user("alice", allow("iam:AddRoleToInstanceProfile"))).add_role_to_instance_profile(**put)
+        bob = user("bob", allow("iam:AddRoleToInstanceProfile", "iam:PassRole"))
+        client("iam", bob).add_role_to_instance_profile(**put)
+
+    @about("launch_by_template", auth="full")
+    def test_a_group_needs_what_its_template_launches(self):
+        tags = [{"ResourceType": "instance", "Tags": [{"Key": "mine", "Value": "yes"}]}]
+        template = self.template(IamInstanceProfile={"Name": self.profile()}, TagSpecifications=tags)
+        subnet = self.subnet(self.vpc())
+        mine = {"StringEquals": {"aws:ResourceTag/mine": "yes"}}
+        by_template = {"ArnLike": {"ec2:LaunchTemplate": f"arn:aws:ec2:{REGION}:{ACCOUNT}:launch-template/*"}}
+        parts = [f"arn:aws:ec2:{REGION}:*:{kind}/*" for kind in ("image", "subnet", "instance", "volume", "network-interface")]
+        tagging = {"StringEquals": {"ec2:CreateAction": "RunInstances", "aws:RequestTag/mine": "yes"}}
+        policies = [
+            allow("autoscaling:*", "iam:*"),
+            allow("ec2:RunInstances", resource=f"arn:aws:ec2:{REGION}:{ACCOUNT}:launch-template/*", Condition=mine),
+            allow("ec2:RunInstances", resource=parts, Condition=by_template),
+            allow("ec2:CreateTags", Condition=tagging),
+        ]
+
+        def group(who):
+            client("autoscaling", who).create_auto_scaling_group(
+                AutoScalingGroupName="nodes",
+                MinSize=0,
+                MaxSize=1,
+                VPCZoneIdentifier=subnet,
+                LaunchTemplate={"LaunchTemplateId": template},
+            )
+
+        # Not theirs.
+        with self.refused("AccessDenied"):
+            group(user("alice", *policies))
+        self.ec2.create_tags(Resources=[template], Tags=[{"Key": "mine", "Value": "yes"}])
+        with self.refused("AccessDenied"):
+            group(user("bob", *policies[:-1]))
+        group(user("carol", *policies))
+
+    @about("tags_of_what_is_made", auth="full")
+    def test_tags_in_a_request_are_not_those_of_the_vpc(self):
+        tagged = {"StringEquals": {"aws:RequestTag/mine": "yes"}}
+        alice = client("ec2", user("alice", allow("ec2:*", Condition=tagged)))
+        vpc = self.vpc(gateway=False)
+        tags = [{"ResourceType": "subnet", "Tags": [{"Key": "mine", "Value": "yes"}]}]
+        create = {"VpcId": vpc, "CidrBlock": "10.0.7.0/24", "TagSpecifications": tags}
+        with self.refused("UnauthorizedOperation"):
+            alice.create_subnet(**create)
+        inside = allow("ec2:CreateSubnet", resource=f"arn:aws:ec2:{REGION}:{ACCOUNT}:vpc/*")
+        client("ec2", user("bob", allow("ec2:*", Condition=tagged), inside)).create_subnet(**create)
+
+    @about("managed_groups", auth="full")
+    def test_a_capacity_provider_needs_to_tag_its_group(self):
+        group = self.scaling_group([self.subnet(self.vpc())])["AutoScalingGroupARN"]
+        create = {"name": "p", "autoScalingGroupProvider": {"autoScalingGroupArn": group}}
+        with self.refused("AccessDeniedException"):
+            client("ecs", user("alice", allow("ecs:*"))).create_capacity_provider(**create)
+        bob = user("bob", allow("ecs:*", "autoscaling:CreateOrUpdateTags"))
+        client("ecs", bob).create_capacity_provider(**create)
+
+    @about("bucket_with_settings", auth="full")
+    def test_a_bucket_is_made_with_tags_by_who_may_tag(self):
+        tags = {"Tags": [{"Key": "mine", "Value": "yes"}]}
+        create = {"Bucket": "bucket-of-tests", "CreateBucketConfiguration": tags, "ObjectOwnership": "BucketOwnerEnforced"}
+        for name, policy in (
+            ("alice", allow("s3:CreateBucket", "s3:PutBucketOwnershipControls")),
+            ("bob", allow("s3:CreateBucket", "s3:TagResource")),
+        ):
+            with self.refused("AccessDenied"):
+                client("s3", user(name, policy)).create_bucket(**create)
+        carol = user("carol", allow("s3:CreateBucket", "s3:TagResource", "s3:PutBucketOwnershipControls"))
+        client("s3", carol).create_bucket(**create)
+
+    @about("delete_each_object", auth="full")
+    def test_of_several_objects_each_is_asked_for(self):
+        bucket = self.bucket()
+        self.s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+        version = self.s3.put_object(Bucket=bucket, Key="mine/a", Body=b"x")["VersionId"]
+        self.s3.put_object(Bucket=bucket, Key="theirs/a", Body=b"x")
+        alice = client("s3", user("alice", allow("s3:DeleteObject", resource=f"arn:aws:s3:::{bucket}/mine/*")))
+        objects = [{"Key": "mine/a"}, {"Key": "theirs/a"}]
+        found = alice.delete_objects(Bucket=bucket, Delete={"Objects": objects})
+        self.assertEqual([error["Key"] for error in found.get("Errors", [])], ["theirs/a"])
+        found = alice.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": "mine/a", "VersionId": version}]})
+        self.assertEqual([error["Code"] for error in found["Errors"]], ["AccessDenied"])
+
+    @given(auth="full")
+    def test_who_asked_for_what_is_kept(self):
+        alice = user("alice", allow("ec2:DescribeVpcs"))
+        client("ec2", alice).describe_vpcs()
+        with self.refused("UnauthorizedOperation"):
+            client("ec2", alice).describe_subnets()
+        asked = [(each["action"], each["allowed"]) for each in ask("permissions") if each["principal"] == alice["arn"]]
+        self.assertEqual(asked, [("ec2:DescribeVpcs", True), ("ec2:DescribeSubnets", False)])
+        ask("users/policies", name="alice", policies={"p": allow("ec2:DescribeSubnets")})
+        client("ec2", alice).describe_subnets()
+
 
 class Iam(EmulatorCase):
     @about("aws_managed_policies", mode="plain")
