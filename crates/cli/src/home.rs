@@ -1,7 +1,7 @@
 //! `~/.cortex`, or `$CORTEX_HOME`: everything this user's command line keeps.
 //!
-//! `environments.json`; `clusters/<name>.json` and `clusters/<name>/`, a local cluster each; `cache/`, which can be deleted at
-//! any time.
+//! `environments.json`; `clusters/<name>.json` and `clusters/<name>/`, a local cluster each; `cache/` and
+//! `prices/`, which can be deleted at any time.
 
 use std::{
     env, fs, io,
@@ -36,6 +36,11 @@ impl Home {
     /// Of the one replica in a container.
     pub fn task(&self) -> PathBuf {
         self.0.join("task")
+    }
+
+    /// What AWS has said about its prices.
+    pub fn prices(&self) -> PathBuf {
+        self.0.join("prices")
     }
 
     pub fn cache(&self) -> PathBuf {

@@ -95,12 +95,13 @@ pub struct Worker {
 pub fn bill(graph: &Graph, prices: &dyn Prices) -> Bill {
     let counted = count::count(graph);
     let price = |counted: &count::Counted| item(counted, &graph.cluster.region, prices);
-    let items: Vec<Item> = counted.items.iter().map(price).filter(|item| item.quantity.max > 0.0).collect();
+    let some = |counted: &&count::Counted| counted.quantity.max > 0.0;
+    let items: Vec<Item> = counted.items.iter().filter(some).map(price).collect();
     let is_worker = |item: &&Item| matches!(item.part, Part::NodeGroup(_));
     let fixed_per_hour = sum(items.iter().filter(|item| !is_worker(item)));
     let workers = counted.workers.iter().map(|(group, parts)| Worker {
         node_group: group.clone(),
-        per_hour: sum(parts.iter().map(price).collect::<Vec<_>>().iter()),
+        per_hour: sum(parts.iter().filter(some).map(price).collect::<Vec<_>>().iter()),
     });
     let workers = workers.collect();
     let per_hour = sum(items.iter());

@@ -6,6 +6,7 @@
 //! [`parse`] makes it from a `cortex.yaml`; [`Api::check`] holds one that came over the wire to the same rules.
 
 mod check;
+mod emit;
 mod hash;
 mod legacy;
 mod quantity;
@@ -17,6 +18,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+
+pub use emit::to_yaml;
 
 use crate::{document::Document, problem::Invalid, schema};
 

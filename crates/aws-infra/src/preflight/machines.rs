@@ -30,10 +30,11 @@ pub(super) fn more(subject: Subject<'_>) -> Vec<More> {
             continue;
         };
         let (min, max) = before(entry);
-        let grown = (group.min.saturating_sub(min), group.max.saturating_sub(max));
-        if grown.1 == 0 {
+        if group.max <= max && group.min <= min {
             continue;
         }
+        // Its fewest run already; how many of the others do, the count of running instances knows.
+        let grown = (group.min.saturating_sub(min), group.max.saturating_sub(min));
         let Some(own) = instance_type(subject, group) else { continue };
         match &group.mixed {
             None => all.push(More { types: vec![own], spot: false, instances: grown }),

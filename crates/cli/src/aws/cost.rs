@@ -56,7 +56,7 @@ fn charges(graph: &Graph) -> Vec<Charge> {
     asked.iter().filter_map(|charge| charge.parse().ok()).collect()
 }
 
-/// What AWS has said, in a file of the cache directory. It is no harm if it cannot be read or written.
+/// What AWS has said, in a file of the user's. It is no harm if it cannot be read or written.
 #[derive(Default)]
 struct Cache {
     file: Option<PathBuf>,
@@ -74,7 +74,7 @@ struct Known {
 
 impl Cache {
     fn open(region: &str) -> Self {
-        let file = Home::find().ok().map(|home| home.cache().join(format!("prices-{region}.json")));
+        let file = Home::find().ok().map(|home| home.prices().join(format!("{region}.json")));
         let text = file.as_ref().and_then(|file| fs::read_to_string(file).ok()).unwrap_or_default();
         let mut known: Vec<Known> = serde_json::from_str(&text).unwrap_or_default();
         let now = OffsetDateTime::now_utc();

@@ -159,6 +159,8 @@ const GROUPS: &[&str] = &[
 ];
 const ECS_CLUSTER: &[&str] = &["arn:${PARTITION}:ecs:${REGION}:${ACCOUNT_ID}:cluster/cortex-${CLUSTER}"];
 const PROVIDERS: &str = "arn:${PARTITION}:ecs:${REGION}:${ACCOUNT_ID}:capacity-provider/cortex-${CLUSTER}-*";
+const CONTAINER_INSTANCES: &[&str] =
+    &["arn:${PARTITION}:ecs:${REGION}:${ACCOUNT_ID}:container-instance/cortex-${CLUSTER}/*"];
 const ECS_SERVICES: &[&str] = &["arn:${PARTITION}:ecs:${REGION}:${ACCOUNT_ID}:service/cortex-${CLUSTER}/*"];
 const FAMILIES: &[&str] = &["arn:${PARTITION}:ecs:${REGION}:${ACCOUNT_ID}:task-definition/cortex-${CLUSTER}-*:*"];
 const LINKED: &[&str] = &["arn:${PARTITION}:iam::${ACCOUNT_ID}:role/aws-service-role/*"];
@@ -545,6 +547,7 @@ const GRANTS: &[Grant] = &[
         ECS_CLUSTER,
         &[],
     ),
+    grant(Nodes, "ContainerInstances", &["ecs:DescribeContainerInstances"], CONTAINER_INSTANCES, &[]),
     grant(Nodes, "MakeTaggedProviders", &["ecs:CreateCapacityProvider", "ecs:TagResource"], &[PROVIDERS], &[TAGGED]),
     grant(
         Nodes,

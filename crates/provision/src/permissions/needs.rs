@@ -187,6 +187,7 @@ const NEEDS: &[Row] = &[
         Remove,
         &["ecs:ListContainerInstances", "ecs:DeregisterContainerInstance", "ecs:DeleteCluster"],
     ),
+    (Other("health of workers"), Check, &["ecs:ListContainerInstances", "ecs:DescribeContainerInstances"]),
     (Of(K::CapacityProvider), Look, &["ecs:DescribeCapacityProviders"]),
     // ECS puts a tag of its own on the group.
     (

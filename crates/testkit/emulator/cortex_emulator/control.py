@@ -15,7 +15,7 @@ from moto.core.base_backend import BackendDict
 from moto.core.model_instances import reset_model_data
 from moto.s3.models import s3_backends
 
-from . import agents, identities, inventory, limits, principals, scheduler, search
+from . import agents, identities, inventory, limits, price_list, principals, scheduler, search
 from .calls import CALLS, PERMISSIONS
 from .clock import CLOCK
 from .errors import AwsError
@@ -77,7 +77,7 @@ def _reset() -> dict[str, Any]:
     BackendDict._instances.clear()
     s3_backends.bucket_accounts.clear()
     reset_model_data()
-    for forgetful in (principals, CLOCK, CALLS, PERMISSIONS, agents, limits, PAGES, client_tokens):
+    for forgetful in (principals, CLOCK, CALLS, PERMISSIONS, agents, limits, PAGES, client_tokens, price_list):
         forgetful.forget()
     settle(_SETTINGS["endpoint"])
     return welcome()
@@ -130,6 +130,7 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "delays": _set_delays,
     "advance": _advance,
     "pages": PAGES.set,
+    "prices": price_list.put,
     "quotas": limits.set_quotas,
     "calls": _calls,
     "counts": lambda since=0: CALLS.counts(since),

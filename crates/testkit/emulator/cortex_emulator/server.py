@@ -18,7 +18,7 @@ from werkzeug.serving import BaseWSGIServer, make_server
 from werkzeug.test import run_wsgi_app
 from werkzeug.wsgi import get_input_stream
 
-from . import control, scheduler
+from . import control, price_list, scheduler
 from .calls import CALLS
 from .clock import CLOCK
 from .errors import AwsError, render
@@ -63,7 +63,9 @@ class Application:
         try:
             CLOCK.settle()
             scheduler.tick()
-            status, headers, content = self._refusal(request) or self._ask_moto(request)
+            status, headers, content = (
+                self._refusal(request) or price_list.answer(request) or self._ask_moto(request)
+            )
         except Exception as error:
             status, headers, content = render(request.service, request.method, _as_error(request, error))
         finally:

@@ -232,3 +232,20 @@ class Book(EmulatorCase):
 
 if __name__ == "__main__":
     unittest.main()
+
+
+class Prices(EmulatorCase):
+    def test_products_are_found_by_all_attributes(self):
+        pricing = client("pricing")
+        attributes = {"productFamily": "NAT Gateway", "regionCode": "us-east-1", "usagetype": "NatGateway-Hours"}
+        ask("prices", service="AmazonEC2", attributes=attributes, usd="0.045")
+
+        def found(**wanted):
+            filters = [{"Type": "TERM_MATCH", "Field": name, "Value": value} for name, value in wanted.items()]
+            return pricing.get_products(ServiceCode="AmazonEC2", Filters=filters)["PriceList"]
+
+        self.assertEqual(found(productFamily="NAT Gateway", regionCode="eu-west-1"), [])
+        (document,) = found(productFamily="NAT Gateway", regionCode="us-east-1")
+        (offer,) = json.loads(document)["terms"]["OnDemand"].values()
+        (price,) = offer["priceDimensions"].values()
+        self.assertEqual(price["pricePerUnit"], {"USD": "0.045"})

@@ -85,8 +85,9 @@ async fn write(state: &dyn State, deployment: &Deployment, to: &Path) -> Result<
         Failure::new(Exit::General, "cli.export", format!("the project of `{}`: {error}", api.name))
     })?;
     fs::rename(&unpacked, &directory).map_err(|error| io_failure("rename", &unpacked, &error))?;
-    let record = serde_json::to_vec_pretty(api).map_err(|error| Failure::internal(error.to_string()))?;
-    let file = to.join(format!("{}.json", api.name));
-    fs::write(&file, record).map_err(|error| io_failure("write", &file, &error))?;
+    // A bundle has everything but the configuration that it was deployed by.
+    let file = directory.join("cortex.yaml");
+    fs::write(&file, spec::realtime::to_yaml(std::slice::from_ref(api)))
+        .map_err(|error| io_failure("write", &file, &error))?;
     Ok(Exported { name: api.name.clone(), generation: deployment.head.generation, project: directory })
 }

@@ -1,0 +1,80 @@
+//! APIs written down as a `cortex.yaml` again: what was deployed, for whoever has lost his own.
+
+use serde_json::{Map, Value, json};
+
+use super::{Api, PredictorType, Share};
+
+/// A file that [`parse`](super::parse) reads as exactly these APIs.
+pub fn to_yaml(apis: &[Api]) -> String {
+    let all: Vec<Value> = apis.iter().map(written).collect();
+    serde_saphyr::to_string(&all).expect("maps with string keys, numbers and text can be written")
+}
+
+/// Every field that the kind of predictor admits, defaults included.
+fn written(api: &Api) -> Value {
+    let Api { name, kind, predictor, compute, networking, autoscaling, update_strategy } = api;
+    let mut of = Map::from_iter([
+        ("type".to_owned(), json!(predictor.r#type)),
+        ("path".to_owned(), json!(predictor.path)),
+        ("env".to_owned(), json!(predictor.env)),
+        ("threads_per_process".to_owned(), json!(predictor.threads_per_process)),
+    ]);
+    if predictor.r#type == PredictorType::Python {
+        of.insert("config".to_owned(), json!(predictor.config));
+        of.insert("processes_per_replica".to_owned(), json!(predictor.processes_per_replica));
+        of.extend(predictor.python_path.iter().map(|path| ("python_path".to_owned(), json!(path))));
+    }
+    let mut asks = Map::from_iter([("cpu".to_owned(), json!(format!("{}m", compute.cpu_millis)))]);
+    asks.extend(compute.mem_bytes.map(|bytes| ("mem".to_owned(), json!(bytes))));
+    json!({
+        "name": name,
+        "kind": kind,
+        "predictor": of,
+        "compute": asks,
+        "networking": { "endpoint": networking.endpoint },
+        "autoscaling": { "min_replicas": autoscaling.min_replicas, "max_replicas": autoscaling.max_replicas },
+        "update_strategy": {
+            "max_surge": share(update_strategy.max_surge),
+            "max_unavailable": share(update_strategy.max_unavailable),
+        },
+    })
+}
+
+fn share(share: Share) -> Value {
+    match share {
+        Share::Count(count) => json!(count),
+        Share::Percent(percent) => json!(format!("{percent}%")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::parse, *};
+
+    #[test]
+    fn what_is_written_is_read_as_the_same() {
+        let text = "
+- name: plain
+  kind: RealtimeAPI
+  predictor: {type: onnx, path: model.onnx}
+- name: everything
+  kind: RealtimeAPI
+  predictor:
+    type: python
+    path: src/predictor.py
+    config: {threshold: 0.25, labels: ['yes', \"no\", '0x1f', ''], nested: {on: true, nothing: null}}
+    env: {MODE: 'true', QUOTED: \"a: 'b' # c\", LINES: \"one\\ntwo\\n\", NUMBER: '012'}
+    python_path: src
+    processes_per_replica: 3
+    threads_per_process: 2
+  compute: {cpu: 1.5, mem: 512Mi}
+  networking: {endpoint: /a/b}
+  autoscaling: {min_replicas: 2, max_replicas: 2}
+  update_strategy: {max_surge: 1, max_unavailable: 10%}
+";
+        let apis = parse("cortex.yaml", text).unwrap_or_else(|invalid| panic!("{invalid:?}"));
+        let yaml = to_yaml(&apis);
+        let again = parse("cortex.yaml", &yaml).unwrap_or_else(|invalid| panic!("{invalid:?}\n{yaml}"));
+        assert_eq!(again, apis, "{yaml}");
+    }
+}
