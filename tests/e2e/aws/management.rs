@@ -3,7 +3,7 @@
 use std::fs;
 
 use serde_json::{Value, json};
-use testkit::emulator::Mode;
+use testkit::{emulator::Mode, eventually};
 
 use super::{
     ground::{Account, PUBLIC},
@@ -146,27 +146,11 @@ fn bucket_and_logs_can_be_kept_and_gone_on_with() {
 fn health_says_which_part_is_ill_and_the_exit_code_does_too() {
     let account = Account::with_nodes(Mode::Strict);
     account.configure(PUBLIC);
-    let up = account.up().ok();
+    account.up().ok();
     let healthy = account.run(&["cluster", "health", "-c", "cluster.yaml"]).ok();
     for part in ["resources", "authority", "api port", "operator port", "control", "node/cpu"] {
         assert!(healthy.stdout.lines().any(|line| line.starts_with(part) && line.contains("healthy")), "{healthy}");
     }
-    // Deployed there, it comes out again as it went in.
-    account.configure_environment(&up).ok();
-    account.deploy("digits").ok();
-    account.run(&["cluster", "export", "-c", "cluster.yaml", "--to", "exported"]).ok().prints("digits");
-    let exported = account.cortex.root().join("exported/digits");
-    let original = testkit::project::repository("examples/digits");
-    let read = |path: std::path::PathBuf| fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    assert_eq!(read(exported.join("model.onnx")), read(original.join("model.onnx")));
-    let file = exported.join("cortex.yaml");
-    let file = file.to_str().expect("UTF-8");
-    account.run(&["deploy", file]).ok().prints("unchanged");
-    let again = account.run(&["cluster", "export", "-c", "cluster.yaml", "--to", "exported"]).exits(7);
-    again.says("exported exists already: nothing was written");
-    let unknown = account.run(&["cluster", "export", "-c", "cluster.yaml", "--to", "other", "nothing"]).exits(5);
-    unknown.says("there is no API `nothing`");
-
     let instance = "
 import boto3
 ec2 = boto3.client('ec2')
@@ -179,4 +163,40 @@ ec2.terminate_instances(InstanceIds=[found['Reservations'][0]['Instances'][0]['I
     let ill = account.run(&["cluster", "health", "-c", "cluster.yaml"]).exits(8);
     assert!(ill.stdout.lines().any(|line| line.starts_with("node/cpu") && line.contains("ILL")), "{ill}");
     ill.says("is not healthy: node/cpu");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_deployed_can_be_exported_and_survives_a_down_that_keeps_it() {
+    let account = Account::with_nodes(Mode::Strict);
+    account.configure(PUBLIC);
+    let up = account.up().ok();
+    account.configure_environment(&up).ok();
+    account.deploy("digits").ok();
+    account.run(&["cluster", "export", "-c", "cluster.yaml", "--to", "exported"]).ok().prints("digits");
+    let exported = account.cortex.working_directory().join("exported/digits");
+    let original = testkit::project::repository("examples/digits");
+    let read = |path: std::path::PathBuf| fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    assert_eq!(read(exported.join("model.onnx")), read(original.join("model.onnx")));
+    let file = exported.join("cortex.yaml");
+    let file = file.to_str().expect("UTF-8");
+    account.run(&["deploy", file]).ok().prints("digits is deployed as it is");
+    let again = account.run(&["cluster", "export", "-c", "cluster.yaml", "--to", "exported"]).exits(7);
+    again.says("exported exists already: nothing was written");
+    let unknown = account.run(&["cluster", "export", "-c", "cluster.yaml", "--to", "other", "nothing"]).exits(5);
+    unknown.says("there is no API `nothing`");
+
+    let fingerprint = |outcome: &testkit::Outcome| {
+        let line = outcome.stdout.lines().find(|line| line.contains("ca sha256")).map(str::to_owned);
+        line.unwrap_or_else(|| panic!("no fingerprint\n{outcome}"))
+    };
+    account.run(&["cluster", "down", "-c", "cluster.yaml", "--yes", "--keep-aws-resources"]).ok();
+    let again = account.up().ok();
+    assert_eq!(fingerprint(&again), fingerprint(&up), "its authority was kept");
+    account.configure_environment(&again).ok();
+    // Nobody deploys anything: what was wanted is still wanted.
+    eventually("digits is live again", async || {
+        let shown = account.run(&["get", "digits"]);
+        shown.stdout.contains("live").then_some(()).ok_or_else(|| shown.to_string())
+    })
+    .await;
 }

@@ -88,7 +88,7 @@ fn what_is_changed_in_the_file_changes_in_the_account_and_nothing_else() {
     account.configure(
         &PRIVATE.replace("198.51.100.7/32", "198.51.100.8/32").replace("max_instances: 2", "max_instances: 5"),
     );
-    let up = account.make().ok().prints("is up").says("2 to change").says("security-group/load-balancer");
+    let up = account.make().ok().prints("is up").says("3 to change").says("security-group/load-balancer");
     assert!(!up.stderr.lines().any(|line| line.starts_with("+ ")), "nothing is made\n{up}");
     let changes = account.changes_since(mark);
     let changed = [
