@@ -22,7 +22,7 @@ use crate::{
     cloud::{Cloud, CloudError, ClusterId, ErrorKind, Observed, State},
     execute::{Event, Events, Pace, Retry, Settings, observe_kind},
     plan::{Act, blockers, deadline, expected},
-    resource::{Key, Kind, Resource},
+    resource::{Key, Kind},
 };
 
 /// After a deletion was accepted: how long it may take to be seen before it is asked for again.
@@ -31,7 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(15);
 const CONFIRMATIONS: u32 = 2;
 /// Attempts to look at one kind, each time.
 const LOOKS: u32 = 5;
-/// Every so often all kinds are looked at; in between, those of which something is left.
+/// Every so often all kinds are looked at; in between, those that may have changed.
 const FULL_LOOK: u32 = 15;
 
 /// Removes the cluster, but for what is of a kind in `keep`.
@@ -56,7 +56,6 @@ pub async fn destroy(
         here: &teardown,
         kinds,
         seen: BTreeMap::new(),
-        blocking: BTreeMap::new(),
         unseen: BTreeMap::new(),
         unanswered_since: None,
         tries: BTreeMap::new(),
@@ -102,8 +101,6 @@ struct Progress<'a> {
     here: &'a Teardown<'a>,
     kinds: Vec<Kind>,
     seen: BTreeMap<Name, Observed>,
-    /// Of everything seen, what has to be gone first.
-    blocking: BTreeMap<Name, Vec<Name>>,
     /// Kinds that could not be looked at, this time.
     unseen: BTreeMap<Kind, CloudError>,
     unanswered_since: Option<Instant>,
@@ -166,7 +163,7 @@ impl<'a> Progress<'a> {
         };
         let mut hopeless: BTreeSet<&Name> = self.seen.keys().filter(lost).collect();
         loop {
-            let behind = |name: &&Name| self.blocking[*name].iter().any(|other| hopeless.contains(other));
+            let behind = |name: &&Name| self.before(name).any(|other| hopeless.contains(other));
             let more: Vec<&Name> = self.seen.keys().filter(|name| !hopeless.contains(name)).filter(behind).collect();
             if more.is_empty() {
                 return hopeless;
@@ -180,45 +177,60 @@ impl<'a> Progress<'a> {
         blockers(kind).iter().any(|before| self.unseen.contains_key(before))
     }
 
+    /// Looks at what may have changed: kinds of which something is going or can go. What becomes free by that is looked
+    /// at too, before it is touched. The others wait, and are looked at every so often.
     async fn look(&mut self, full: bool) {
+        let mut looked: BTreeSet<Kind> = BTreeSet::new();
+        loop {
+            let now: Vec<Kind> = self.kinds.iter().filter(|kind| !looked.contains(kind)).copied().collect();
+            let now: Vec<Kind> = now.into_iter().filter(|kind| full || self.moving(*kind)).collect();
+            if now.is_empty() {
+                break;
+            }
+            looked.extend(&now);
+            self.see(&now).await;
+        }
+        self.unreachable();
+    }
+
+    /// Whether it may be different from what was last seen.
+    fn moving(&self, kind: Kind) -> bool {
+        let going = || self.tries.keys().any(|name| name.0 == kind);
+        let free = || self.of(kind).any(|(name, _)| self.before(name).next().is_none());
+        self.unseen.contains_key(&kind) || going() || free()
+    }
+
+    async fn see(&mut self, kinds: &[Kind]) {
         let here = self.here;
-        let some_left = |kind: &&Kind| self.seen.keys().any(|name| name.0 == **kind);
-        let looks: FuturesUnordered<_> = self
-            .kinds
-            .iter()
-            .filter(|kind| full || some_left(kind) || self.unseen.contains_key(kind))
-            .map(|kind| async move { (*kind, here.look_at(*kind).await) })
-            .collect();
+        let looks: FuturesUnordered<_> =
+            kinds.iter().map(|kind| async move { (*kind, here.look_at(*kind).await) }).collect();
         let looks: Vec<_> = looks.collect().await;
-        let mut seen = BTreeMap::new();
-        self.unseen.clear();
         for (kind, result) in looks {
-            match result {
-                Ok(found) => seen.extend(found.into_iter().map(|f| ((kind, f.ids.id.clone()), f))),
+            let found = match result {
+                Ok(found) => found,
                 Err(error) => {
                     if error.kind == ErrorKind::CredentialsExpired {
                         self.stopped = Some(error.clone());
                     }
                     // As it was when last seen.
-                    seen.extend(
-                        self.seen.iter().filter(|(name, _)| name.0 == kind).map(|(n, f)| (n.clone(), f.clone())),
-                    );
                     self.unseen.insert(kind, error);
+                    continue;
                 }
+            };
+            self.unseen.remove(&kind);
+            let found: BTreeMap<Name, Observed> = found.into_iter().map(|f| ((kind, f.ids.id.clone()), f)).collect();
+            let before: Vec<Name> = self.of(kind).map(|(name, _)| name.clone()).collect();
+            for name in before.into_iter().filter(|name| !found.contains_key(name)) {
+                self.seen.remove(&name);
+                self.gone(name);
             }
+            // Somebody else's deletion gets no longer than ours.
+            for (name, found) in found.iter().filter(|(_, found)| found.state == State::Deleting) {
+                let new = || Try::new(here.settings, found.key.clone(), kind);
+                self.tries.entry(name.clone()).or_insert_with(new);
+            }
+            self.seen.extend(found);
         }
-        let gone: Vec<Name> = self.seen.keys().filter(|name| !seen.contains_key(*name)).cloned().collect();
-        self.seen = seen;
-        self.blocking = self.blocking_now();
-        // Somebody else's deletion gets no longer than ours.
-        for (name, found) in self.seen.iter().filter(|(_, found)| found.state == State::Deleting) {
-            let new = || Try::new(here.settings, found.key.clone(), name.0);
-            self.tries.entry(name.clone()).or_insert_with(new);
-        }
-        for name in gone {
-            self.gone(name);
-        }
-        self.unreachable();
     }
 
     /// Gives up if nothing has answered for long.
@@ -249,25 +261,24 @@ impl<'a> Progress<'a> {
             self.tries.get(name).is_none_or(idle)
         };
         let ready = |(name, found): &(&Name, &Observed)| {
-            let free = self.blocking[*name].is_empty() && !self.unseen_before(name.0);
+            let free = !self.unseen_before(name.0) && self.before(name).next().is_none();
             found.state != State::Deleting && free && rested(name)
         };
         self.seen.iter().filter(ready).map(|(name, _)| name.clone()).collect()
     }
 
-    fn blocking_now(&self) -> BTreeMap<Name, Vec<Name>> {
-        let mut blocking: BTreeMap<Name, Vec<Name>> = self.seen.keys().map(|name| (name.clone(), Vec::new())).collect();
-        for (other, found) in &self.seen {
-            let links = found.actual.as_ref().map(Resource::links).unwrap_or_default();
-            for (name, before) in &mut blocking {
-                let ids = &self.seen[name].ids;
-                let mentioned = name.0 == other.0 && name != other && links.iter().any(|link| ids.is(link));
-                if mentioned || blockers(name.0).contains(&other.0) {
-                    before.push(other.clone());
-                }
-            }
-        }
-        blocking
+    /// What has to go before it.
+    fn before<'s>(&'s self, name: &'s Name) -> impl Iterator<Item = &'s Name> {
+        let found = self.seen.get(name);
+        let alike = self.of(name.0).filter(move |(other, by)| {
+            let mentions = |what: &Observed| by.actual.as_ref().is_some_and(|by| by.any_link(|link| what.ids.is(link)));
+            *other != name && found.is_some_and(mentions)
+        });
+        blockers(name.0).iter().flat_map(|kind| self.of(*kind)).chain(alike).map(|(other, _)| other)
+    }
+
+    fn of(&self, kind: Kind) -> impl Iterator<Item = (&Name, &Observed)> {
+        self.seen.range((kind, String::new())..).take_while(move |(name, _)| name.0 == kind)
     }
 
     fn begin(&mut self, name: Name) -> Deletion<'a> {
@@ -331,7 +342,7 @@ impl<'a> Progress<'a> {
             .iter()
             .map(|(name, found)| {
                 let error = self.tries.get(name).and_then(|t| t.error.clone());
-                let blocked_by = self.blocking[name].iter().map(|other| self.seen[other].key.clone()).collect();
+                let blocked_by = self.before(name).map(|other| self.seen[other].key.clone()).collect();
                 Remaining { key: found.key.clone(), kind: name.0, id: name.1.clone(), error, blocked_by }
             })
             .collect();

@@ -59,7 +59,7 @@ pub(crate) fn in_place(found: &Observed, changes: &[Change]) -> bool {
 /// Fields in which what exists is not as wanted, links and all; `None` if they cannot be compared.
 pub(crate) fn changes(wanted: &Concrete, tags: &BTreeMap<String, String>, found: &Observed) -> Option<Vec<Change>> {
     let actual = found.actual.as_ref()?;
-    let mut changes = compare(&json(actual), &json(wanted));
+    let mut changes = if actual == wanted { Vec::new() } else { compare(&json(actual), &json(wanted)) };
     changes.retain(|change| !matches!(rules::rule(wanted.kind(), &found.key, change), Rule::Ignore));
     // Others may have put tags of their own on it.
     let theirs: BTreeMap<&String, Option<&String>> = tags.keys().map(|name| (name, found.tags.get(name))).collect();
@@ -218,6 +218,5 @@ fn wanted_ids(node: &Node, known: &BTreeMap<Key, Ids>) -> BTreeSet<String> {
 
 /// Whether what exists uses `ids`.
 fn uses(found: &Observed, ids: &Ids) -> bool {
-    let links = found.actual.as_ref().map(Resource::links).unwrap_or_default();
-    links.iter().any(|link| ids.is(link))
+    found.actual.as_ref().is_some_and(|actual| actual.any_link(|link| ids.is(link)))
 }

@@ -13,6 +13,7 @@ mod compute;
 mod iam;
 mod key;
 mod kind;
+mod links;
 mod network;
 mod storage;
 
@@ -127,21 +128,6 @@ impl<L: Ord> Resource<L> {
             Self::CapacityProvider(r) => Resource::CapacityProvider(r.try_map(f)?),
             Self::ClusterCapacity(r) => Resource::ClusterCapacity(r.try_map(f)?),
         })
-    }
-}
-
-impl<L: Ord + Clone> Resource<L> {
-    /// Every link, in the order of the fields.
-    pub fn links(&self) -> Vec<L> {
-        let mut links = Vec::new();
-        let mut collect = |link: L| {
-            links.push(link);
-            Ok::<_, std::convert::Infallible>(())
-        };
-        match self.clone().try_map(&mut collect) {
-            Ok(_) => links,
-            Err(never) => match never {},
-        }
     }
 }
 

@@ -29,8 +29,9 @@ pub struct Node {
 impl Node {
     /// What has to exist first.
     pub fn dependencies(&self) -> BTreeSet<Key> {
-        let links = self.resource.links();
-        links.iter().filter_map(|link| link.key()).chain(&self.after).cloned().collect()
+        let mut needs = self.after.clone();
+        self.resource.each_link(&mut |link| needs.extend(link.key().cloned()));
+        needs
     }
 }
 
@@ -41,17 +42,31 @@ impl Graph {
     ///
     /// If the graph has a cycle or mentions what it has not: `desired` makes no such graph.
     pub fn in_order(&self) -> Vec<&Node> {
-        let mut waiting: BTreeMap<_, _> =
-            self.nodes.values().map(|node| ((node.resource.kind(), &node.key), (node, node.dependencies()))).collect();
-        let mut done: BTreeSet<&Key> = BTreeSet::new();
-        let mut order = Vec::with_capacity(waiting.len());
-        while !waiting.is_empty() {
-            let ready = waiting.iter().find(|(_, (_, needs))| needs.iter().all(|need| done.contains(need)));
-            let at = *ready.map(|(at, _)| at).expect("the graph of a cluster has no cycle and no loose end");
-            let (node, _) = waiting.remove(&at).expect("just found");
-            done.insert(&node.key);
-            order.push(node);
+        let place = |node: &Node| (node.resource.kind(), node.key.clone());
+        let mut missing: BTreeMap<&Key, usize> = BTreeMap::new();
+        let mut needed_by: BTreeMap<Key, Vec<&Node>> = BTreeMap::new();
+        let mut ready = BTreeMap::new();
+        for node in self.nodes.values() {
+            let needs = node.dependencies();
+            missing.insert(&node.key, needs.len());
+            if needs.is_empty() {
+                ready.insert(place(node), node);
+            }
+            for need in needs {
+                needed_by.entry(need).or_default().push(node);
+            }
         }
+        let mut order = Vec::with_capacity(self.nodes.len());
+        while let Some((_, node)) = ready.pop_first() {
+            order.push(node);
+            for dependant in needed_by.remove(&node.key).unwrap_or_default() {
+                let left = missing.entry(&dependant.key).and_modify(|left| *left -= 1).or_default();
+                if *left == 0 {
+                    ready.insert(place(dependant), dependant);
+                }
+            }
+        }
+        assert_eq!(order.len(), self.nodes.len(), "the graph of a cluster has no cycle and no loose end");
         order
     }
 }

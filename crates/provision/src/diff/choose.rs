@@ -38,8 +38,10 @@ pub(super) fn choose<'a>(
     }
     let wanted = wanted_ids(node, known);
     let best = candidates.iter().min_by_key(|candidate| {
-        let links = candidate.actual.as_ref().map(crate::resource::Resource::links).unwrap_or_default();
-        let fits = links.iter().filter(|link| wanted.contains(*link)).count();
+        let mut fits = 0;
+        if let Some(actual) = &candidate.actual {
+            actual.each_link(&mut |link| fits += usize::from(wanted.contains(link)));
+        }
         let failed = matches!(candidate.state, State::Failed(_));
         (failed, Reverse(fits), Reverse(weight(candidate, observed)), candidate.created_at, &candidate.ids.id)
     });

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
+use rand::{RngExt as _, SeedableRng as _, rngs::SmallRng};
 use tokio::time::Instant;
 
 use super::Settings;
@@ -14,7 +14,7 @@ use crate::{
 
 /// The attempts at one thing.
 pub(crate) struct Retry {
-    random: StdRng,
+    random: SmallRng,
     give_up: Instant,
     unreachable_after: Duration,
     unanswered_since: Option<Instant>,
@@ -26,7 +26,7 @@ impl Retry {
         // Different for every resource: or all would come back at the same time.
         let salt = key.as_str().bytes().fold(settings.seed, |seed, b| seed.wrapping_mul(31).wrapping_add(b.into()));
         Self {
-            random: StdRng::seed_from_u64(salt),
+            random: SmallRng::seed_from_u64(salt),
             give_up: Instant::now() + deadline(kind),
             unreachable_after: settings.unreachable_after,
             unanswered_since: None,

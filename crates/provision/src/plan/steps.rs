@@ -122,5 +122,5 @@ fn removes(entry: &Entry) -> bool {
 /// Whether what exists of `one` uses what exists of `other`.
 fn mentions(one: &Entry, other: &Entry) -> bool {
     let (Some(one), Some(other)) = (&one.current, &other.current) else { return false };
-    one.actual.as_ref().is_some_and(|actual| actual.links().iter().any(|link| other.ids.is(link)))
+    one.actual.as_ref().is_some_and(|actual| actual.any_link(|link| other.ids.is(link)))
 }

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
+use rand::{RngExt as _, SeedableRng as _, rngs::SmallRng};
 use tokio::time::Instant;
 
 use crate::{
@@ -19,7 +19,7 @@ pub(super) struct World {
     /// Network interfaces that a load balancer leaves behind for a while: what they are in, and until when.
     pub(super) interfaces: Vec<(BTreeSet<String>, Instant)>,
     pub(super) foreign: BTreeSet<String>,
-    pub(super) random: StdRng,
+    pub(super) random: SmallRng,
     seed: u64,
     lag: Duration,
     begun: Instant,
@@ -61,7 +61,7 @@ impl Thing {
 /// How long something takes: as usual, more or less, by seed and key.
 pub(super) fn timing(seed: u64, kind: Kind, key: &Key) -> Timing {
     let salt = key.as_str().bytes().fold(seed, |salt, b| salt.wrapping_mul(131).wrapping_add(b.into()));
-    let factor: f64 = StdRng::seed_from_u64(salt).random_range(0.8..1.2);
+    let factor: f64 = SmallRng::seed_from_u64(salt).random_range(0.8..1.2);
     let usual = expected(kind);
     Timing { exists: usual.exists.mul_f64(factor), ready: usual.ready.mul_f64(factor) }
 }
@@ -72,7 +72,7 @@ impl World {
             things: BTreeMap::new(),
             interfaces: Vec::new(),
             foreign: BTreeSet::new(),
-            random: StdRng::seed_from_u64(seed),
+            random: SmallRng::seed_from_u64(seed),
             seed,
             lag,
             begun: Instant::now(),
