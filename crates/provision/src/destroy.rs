@@ -1,7 +1,8 @@
 //! Removes everything a cluster has in the account, from whatever state it is in.
 //!
 //! Knows nothing of `cluster.yaml`: what is observed goes. Level-triggered: look, start every deletion that nothing
-//! blocks, look again, until nothing is seen any more, twice in a row, since what was made last may become visible late.
+//! blocks, look again, until nothing is seen any more, twice in a row and not too soon, since what was made last may become
+//! visible late.
 //! What cannot go is named, with the reason.
 
 mod report;
@@ -29,6 +30,9 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(15);
 /// Looks in a row that have to find nothing.
 const CONFIRMATIONS: u32 = 2;
+/// And ticks since the beginning: what a dying `up` made just before may not be seen for some seconds, though nothing is
+/// promised ("Eventual consistency in the Amazon EC2 API", EC2 API reference).
+const SETTLING: u32 = 5;
 /// Attempts to look at one kind, each time.
 const LOOKS: u32 = 5;
 /// Every so often all kinds are looked at; in between, those that may have changed.
@@ -131,13 +135,17 @@ impl<'a> Progress<'a> {
             self.look(full).await;
             rounds += 1;
             empty = if self.seen.is_empty() && self.unseen.is_empty() { empty + 1 } else { 0 };
-            if empty == CONFIRMATIONS || self.over(&running) {
+            let settled = begun + self.here.settings.tick * SETTLING;
+            if (empty >= CONFIRMATIONS && Instant::now() >= settled) || self.over(&running) {
                 break;
             }
             for name in self.due() {
                 running.push(self.begin(name));
             }
-            self.pause(looked + self.here.settings.tick, &mut running).await;
+            let next = looked + self.here.settings.tick;
+            // Nothing to be seen: looking does not make it come.
+            let next = if empty > 0 { next.max(settled) } else { next };
+            self.pause(next, &mut running).await;
         }
         while let Some((name, result)) = running.next().await {
             self.ended(&name, result);
@@ -162,14 +170,15 @@ impl<'a> Progress<'a> {
             given_up || self.unseen_before(name.0)
         };
         let mut hopeless: BTreeSet<&Name> = self.seen.keys().filter(lost).collect();
-        loop {
+        while !hopeless.is_empty() {
             let behind = |name: &&Name| self.before(name).any(|other| hopeless.contains(other));
             let more: Vec<&Name> = self.seen.keys().filter(|name| !hopeless.contains(name)).filter(behind).collect();
             if more.is_empty() {
-                return hopeless;
+                break;
             }
             hopeless.extend(more);
         }
+        hopeless
     }
 
     /// Whether there may be something that has to go first.

@@ -18,7 +18,8 @@ mod retry;
 mod step;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet, BinaryHeap},
     pin::Pin,
     time::Duration,
 };
@@ -113,7 +114,11 @@ struct Run<'a> {
     /// Of each step: how long it and what comes after it is expected to take.
     ahead: Vec<Duration>,
     outcomes: Vec<Option<Outcome>>,
-    started: BTreeSet<usize>,
+    /// Of each step: how many it still waits for, and which wait for it.
+    missing: Vec<usize>,
+    dependants: Vec<Vec<usize>>,
+    /// Those that wait for nothing, the longest way first, then in the plan's order.
+    ready: BinaryHeap<(Duration, Reverse<usize>)>,
     /// What everything is called that exists by now.
     ids: BTreeMap<Key, Ids>,
     not_ready: BTreeMap<Key, String>,
@@ -126,11 +131,20 @@ impl<'a> Run<'a> {
         let steps = context.plan.steps();
         let kept = context.plan.entries.iter().filter(|e| matches!(e.choice, Choice::Keep | Choice::Update { .. }));
         let ids = kept.filter_map(|e| e.current.as_ref().map(|found| (e.key.clone(), found.ids.clone()))).collect();
+        let ahead = ahead(&steps);
+        let mut dependants = vec![Vec::new(); steps.len()];
+        for (at, step) in steps.iter().enumerate() {
+            step.after.iter().for_each(|need| dependants[*need].push(at));
+        }
+        let free = steps.iter().enumerate().filter(|(_, step)| step.after.is_empty());
+        let ready = free.map(|(at, _)| (ahead[at], Reverse(at))).collect();
         Self {
             context,
-            ahead: ahead(&steps),
+            ahead,
             outcomes: vec![None; steps.len()],
-            started: BTreeSet::new(),
+            missing: steps.iter().map(|step| step.after.len()).collect(),
+            dependants,
+            ready,
             steps,
             ids,
             not_ready: BTreeMap::new(),
@@ -160,14 +174,7 @@ impl<'a> Run<'a> {
         if self.context.halt.is_cancelled() {
             return;
         }
-        let done = |at: &usize| matches!(self.outcomes[*at], Some(Outcome::Done));
-        let mut ready: Vec<usize> = (0..self.steps.len())
-            .filter(|at| !self.started.contains(at) && self.outcomes[*at].is_none())
-            .filter(|at| self.steps[*at].after.iter().all(done))
-            .collect();
-        ready.sort_by_key(|at| (std::cmp::Reverse(self.ahead[*at]), *at));
-        for at in ready {
-            self.started.insert(at);
+        while let Some((_, Reverse(at))) = self.ready.pop() {
             let step = &self.steps[at];
             let entry = &self.context.plan.entries[step.entry];
             let (context, wanted, act) = (self.context, step::wanted(entry, &self.ids), step.act);
@@ -181,6 +188,7 @@ impl<'a> Run<'a> {
         match result {
             Ok(ids) => {
                 self.outcomes[at] = Some(Outcome::Done);
+                self.free(at);
                 if let Some(ids) = ids {
                     self.ids.insert(key.clone(), ids);
                 }
@@ -197,6 +205,16 @@ impl<'a> Run<'a> {
                 }
                 self.outcomes[at] = Some(Outcome::Failed { error });
                 self.skip_after(at);
+            }
+        }
+    }
+
+    /// One that waits for it waits for one less.
+    fn free(&mut self, done: usize) {
+        for at in std::mem::take(&mut self.dependants[done]) {
+            self.missing[at] -= 1;
+            if self.missing[at] == 0 {
+                self.ready.push((self.ahead[at], Reverse(at)));
             }
         }
     }

@@ -9,6 +9,7 @@
 
 mod create;
 mod delete;
+mod fork;
 mod world;
 
 use std::{
@@ -29,6 +30,7 @@ use crate::{
     plan::{Step, Timing},
     resource::{Key, Kind},
 };
+pub use fork::Fork;
 use world::World;
 
 /// How unkind it is.
@@ -86,6 +88,9 @@ struct State {
     calls: Calls,
     crash: Option<(usize, Crash)>,
     dead: bool,
+    /// At which call, by which number of whoever asked.
+    fork_at: Vec<(usize, usize, Crash)>,
+    forks: Vec<Fork>,
 }
 
 /// What will happen to one call.
@@ -100,13 +105,28 @@ enum Fate {
 impl SimCloud {
     pub fn new(options: SimOptions) -> Self {
         let world = World::new(options.seed, options.lag);
-        let state = State { world, calls: Calls::default(), crash: None, dead: false };
+        Self::with(world, options)
+    }
+
+    fn with(world: World, options: SimOptions) -> Self {
+        let (crash, fork_at, forks) = (None, Vec::new(), Vec::new());
+        let state = State { world, calls: Calls::default(), crash, dead: false, fork_at, forks };
         Self { options, state: Mutex::new(state), died: Notify::new() }
     }
 
     /// Things of the user's that exist: may be mentioned, are never seen.
     pub fn bring(&self, ids: &[&str]) {
         self.state().world.foreign.extend(ids.iter().map(|id| (*id).to_owned()));
+    }
+
+    /// Everything there is becomes somebody else's: exists, is in the way, is never seen.
+    pub fn give_away(&self) {
+        self.state().world.things.values_mut().for_each(|thing| thing.theirs = true);
+    }
+
+    /// What was to be changed or deleted though it is somebody else's.
+    pub fn trespasses(&self) -> Vec<String> {
+        self.state().world.trespasses.clone()
     }
 
     /// The caller dies at the `nth` call that changes something, counted from 1 and from now on.
@@ -175,8 +195,9 @@ impl SimCloud {
     async fn mutate<T>(
         &self,
         takes: Duration,
-        effect: impl FnOnce(&mut World, Instant, bool) -> Result<T, CloudError> + Send,
+        effect: impl Fn(&mut World, Instant, bool) -> Result<T, CloudError> + Send,
     ) -> Result<T, CloudError> {
+        let number = self.calls().mutating();
         let fate = self.fate(true);
         if fate == Fate::Throttled {
             sleep(Duration::from_millis(50)).await;
@@ -188,7 +209,11 @@ impl SimCloud {
             let mut state = self.state();
             let now = Instant::now();
             state.world.advance(now);
-            effect(&mut state.world, now, fate == Fate::Dies(Crash::Amid))
+            state.fork(number, now, Crash::Before, |_| {});
+            state.fork(number, now, Crash::Amid, |world| drop(effect(world, now, true)));
+            let result = effect(&mut state.world, now, fate == Fate::Dies(Crash::Amid));
+            state.fork(number, now, Crash::After, |_| {});
+            result
         };
         self.die_if(matches!(fate, Fate::Dies(_))).await;
         sleep(takes / 2).await;
@@ -210,6 +235,16 @@ impl SimCloud {
             self.died.notify_waiters();
             std::future::pending::<()>().await;
         }
+    }
+}
+
+impl State {
+    fn fork(&mut self, number: usize, now: Instant, when: Crash, effect: impl FnOnce(&mut World)) {
+        let asked = self.fork_at.iter().find(|(at, _, of)| *at == number && *of == when);
+        let Some((_, nth, _)) = asked else { return };
+        let mut world = self.world.clone();
+        effect(&mut world);
+        self.forks.push(Fork::new(*nth, when, world, now));
     }
 }
 

@@ -77,7 +77,11 @@ impl Pace {
     pub(crate) async fn enter(&self, service: Service) -> SemaphorePermit<'_> {
         let lane = &self.lanes[&service];
         let permit = lane.slots.acquire().await.expect("never closed");
-        sleep_until(lane.take(Instant::now())).await;
+        let now = Instant::now();
+        let turn = lane.take(now);
+        if turn > now {
+            sleep_until(turn).await;
+        }
         permit
     }
 

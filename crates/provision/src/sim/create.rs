@@ -43,6 +43,9 @@ impl World {
     }
 
     pub(super) fn update(&mut self, current: &Observed, wanted: &Wanted, fields: &[&str], now: Instant) -> Result<()> {
+        if self.trespass(current.kind, &current.ids.id) {
+            return fail(ErrorKind::Invalid, format!("{} is not yours", current.ids.id));
+        }
         self.mentioned(&wanted.resource, now)?;
         let Some(number) = self.number_of(&current.ids.id, current.kind) else {
             return fail(ErrorKind::NotFoundYet, format!("{} is not known", current.ids.id));
@@ -70,7 +73,7 @@ impl World {
 
     /// Whether all that is mentioned exists, and is known here already.
     fn mentioned(&mut self, resource: &Concrete, now: Instant) -> Result<()> {
-        for link in resource.links() {
+        for link in resource.links().into_iter().collect::<std::collections::BTreeSet<_>>() {
             if self.foreign.contains(&link) {
                 continue;
             }
@@ -141,6 +144,7 @@ impl World {
                 a.vpc == b.vpc && !a.route_tables.is_disjoint(&b.route_tables)
             }
             (Resource::Listener(a), Resource::Listener(b)) => a.load_balancer == b.load_balancer && a.port == b.port,
+            (Resource::Object(a), Resource::Object(b)) => a.bucket == b.bucket && a.object_key == b.object_key,
             (a, b) => a.kind() == b.kind() && name_of(a).is_some() && name_of(a) == name_of(b),
         };
         match self.existing(now).find(|thing| thing.actual.as_ref().is_some_and(clashes)) {

@@ -12,6 +12,9 @@ use crate::{
 
 impl World {
     pub(super) fn delete(&mut self, kind: Kind, id: &str, now: Instant) -> Result<(), CloudError> {
+        if self.trespass(kind, id) {
+            return Err(CloudError::new(ErrorKind::Invalid, format!("{id} is not yours")));
+        }
         let Some(number) = self.number_of(id, kind) else { return Ok(()) };
         if kind == Kind::CapacityProvider {
             self.dissociate(id);

@@ -14,11 +14,14 @@ use crate::{
     resource::{Concrete, Key, Kind, Resource},
 };
 
+#[derive(Clone)]
 pub(super) struct World {
     pub(super) things: BTreeMap<u64, Thing>,
     /// Network interfaces that a load balancer leaves behind for a while: what they are in, and until when.
     pub(super) interfaces: Vec<(BTreeSet<String>, Instant)>,
     pub(super) foreign: BTreeSet<String>,
+    /// What was to be changed or deleted though it is somebody else's.
+    pub(super) trespasses: Vec<String>,
     pub(super) random: SmallRng,
     seed: u64,
     lag: Duration,
@@ -26,6 +29,7 @@ pub(super) struct World {
     next: u64,
 }
 
+#[derive(Clone)]
 pub(super) struct Thing {
     pub(super) kind: Kind,
     pub(super) key: Key,
@@ -45,6 +49,8 @@ pub(super) struct Thing {
     pub(super) stale: Option<(Concrete, BTreeMap<String, String>, Instant)>,
     /// Of an instance.
     pub(super) group: Option<String>,
+    /// Somebody else's: never seen, never to be touched.
+    pub(super) theirs: bool,
 }
 
 impl Thing {
@@ -72,11 +78,25 @@ impl World {
             things: BTreeMap::new(),
             interfaces: Vec::new(),
             foreign: BTreeSet::new(),
+            trespasses: Vec::new(),
             random: SmallRng::seed_from_u64(seed),
             seed,
             lag,
             begun: Instant::now(),
             next: 1,
+        }
+    }
+
+    /// Moves everything that has a time by as much.
+    pub(super) fn shift(&mut self, by: Duration) {
+        self.begun += by;
+        self.interfaces.iter_mut().for_each(|(_, until)| *until += by);
+        for thing in self.things.values_mut() {
+            thing.created += by;
+            thing.ready += by;
+            thing.seen.0 += by;
+            let later = [&mut thing.seen.1, &mut thing.gone].into_iter().flatten();
+            later.chain(thing.stale.as_mut().map(|(_, _, until)| until)).for_each(|at| *at += by);
         }
     }
 
@@ -121,6 +141,7 @@ impl World {
             gone: None,
             stale: None,
             group: None,
+            theirs: false,
         };
         self.things.entry(number).or_insert(thing)
     }
@@ -140,8 +161,10 @@ impl World {
     }
 
     pub(super) fn seen(&self, kind: Kind, now: Instant) -> Vec<Observed> {
-        let visible =
-            |thing: &&Thing| thing.kind == kind && thing.seen.0 <= now && thing.seen.1.is_none_or(|until| now < until);
+        let visible = |thing: &&Thing| {
+            let seen = thing.seen.0 <= now && thing.seen.1.is_none_or(|until| now < until);
+            thing.kind == kind && seen && !thing.theirs
+        };
         self.things.values().filter(visible).map(|thing| self.observed(thing, now)).collect()
     }
 
@@ -192,6 +215,16 @@ impl World {
     pub(super) fn grow(&mut self, kind: Kind, name: &str, now: Instant) {
         let ids = Ids { id: name.to_owned(), ..Ids::default() };
         self.insert(Key::new(kind, &[name]), kind, ids, None, now);
+    }
+
+    /// Whether it is somebody else's, which is noted.
+    pub(super) fn trespass(&mut self, kind: Kind, id: &str) -> bool {
+        let theirs = |thing: &Thing| thing.kind == kind && thing.theirs && thing.ids.is(id);
+        let trespass = self.foreign.contains(id) || self.things.values().any(theirs);
+        if trespass {
+            self.trespasses.push(format!("{kind} {id}"));
+        }
+        trespass
     }
 
     pub(super) fn lose(&mut self, key: &Key, now: Instant) {

@@ -98,6 +98,8 @@ pub const FOREIGN: &[&str] = &[
     "subnet-0123456789abcdef1",
     "subnet-0123456789abcdef2",
     "subnet-0123456789abcdef3",
+    "subnet-0123456789abcdef4",
+    "subnet-0123456789abcdef5",
     "sg-0123456789abcdef0",
 ];
 
@@ -164,8 +166,11 @@ impl Spec {
     }
 
     pub async fn plan(&self, cloud: &SimCloud, images: &str) -> Result<Plan, Refused> {
-        let observed = self.observe(cloud).await;
-        diff(&self.graph(&observed, images), &observed)
+        self.plan_of(&self.observe(cloud).await, images)
+    }
+
+    pub fn plan_of(&self, observed: &[Observed], images: &str) -> Result<Plan, Refused> {
+        diff(&self.graph(observed, images), observed)
     }
 
     pub async fn up(&self, cloud: &SimCloud) -> Report {

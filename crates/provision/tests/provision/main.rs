@@ -9,3 +9,4 @@ mod golden;
 mod ground;
 mod lifecycle;
 mod schedules;
+mod shapes;
