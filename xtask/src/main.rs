@@ -4,10 +4,13 @@
 
 mod ci;
 mod deps;
+mod emulator;
 mod generate;
 mod python;
 mod quickstart;
 mod run;
+mod scan;
+mod shapes;
 mod test;
 
 use std::process::ExitCode;
@@ -23,6 +26,8 @@ usage: cargo xtask <task>
                                  (cargo-nextest if it is installed, else cargo test)
   ci                             what has to pass before a change lands: format, deps, clippy, generate --check, test
   deps                           check who depends on whom
+  scan                           what checkov and prowler say about clusters; fails on what docs/security/exceptions.md
+                                 does not explain
   generate [--check]             write the generated pages of docs/, or only say which are stale
 ";
 
@@ -33,6 +38,7 @@ enum Task {
     Test(test::Options),
     Ci,
     Deps,
+    Scan,
     Generate { check: bool },
     Help,
 }
@@ -59,6 +65,7 @@ fn perform(task: &Task) -> anyhow::Result<ExitCode> {
         Task::Test(options) => return test::run(options),
         Task::Ci => return ci::run(),
         Task::Deps => deps::run()?,
+        Task::Scan => scan::run()?,
         Task::Generate { check } => generate::run(*check)?,
         Task::Help => print!("{USAGE}"),
     }
@@ -78,6 +85,7 @@ fn parse(arguments: &[String]) -> Result<Task, String> {
         "test" => Ok(Task::Test(test_options(rest)?)),
         "ci" => no_arguments(rest).map(|()| Task::Ci),
         "deps" => no_arguments(rest).map(|()| Task::Deps),
+        "scan" => no_arguments(rest).map(|()| Task::Scan),
         "generate" => Ok(Task::Generate { check: only_flag(rest, "--check")? }),
         "help" | "--help" | "-h" => Ok(Task::Help),
         other => Err(format!("there is no task `{other}`")),
