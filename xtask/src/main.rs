@@ -2,6 +2,7 @@
 //!
 //! One file per task. This file only reads the arguments and turns the outcome into an exit code.
 
+mod bench;
 mod ci;
 mod deps;
 mod emulator;
@@ -26,13 +27,17 @@ usage: cargo xtask <task>
                                  (cargo-nextest if it is installed, else cargo test)
   ci                             what has to pass before a change lands: format, deps, clippy, generate --check, test
   deps                           check who depends on whom
+  bench provision [--scale X] [--rounds N] [--write]
+                                 `cluster up` against its critical path, Ansible and boto3, on the emulator with the delays
+                                 of AWS, or X times these; --write puts the table into docs/benchmarks.md
   scan                           what checkov and prowler say about clusters; fails on what docs/security/exceptions.md
                                  does not explain
   generate [--check]             write the generated pages of docs/, or only say which are stale
 ";
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq)]
 enum Task {
+    Bench(bench::Options),
     Quickstart { keep: bool },
     QuickstartOnAws,
     Test(test::Options),
@@ -65,6 +70,7 @@ fn perform(task: &Task) -> anyhow::Result<ExitCode> {
         Task::Test(options) => return test::run(options),
         Task::Ci => return ci::run(),
         Task::Deps => deps::run()?,
+        Task::Bench(options) => bench::run(options)?,
         Task::Scan => scan::run()?,
         Task::Generate { check } => generate::run(*check)?,
         Task::Help => print!("{USAGE}"),
@@ -85,6 +91,7 @@ fn parse(arguments: &[String]) -> Result<Task, String> {
         "test" => Ok(Task::Test(test_options(rest)?)),
         "ci" => no_arguments(rest).map(|()| Task::Ci),
         "deps" => no_arguments(rest).map(|()| Task::Deps),
+        "bench" => bench::options(rest).map(Task::Bench),
         "scan" => no_arguments(rest).map(|()| Task::Scan),
         "generate" => Ok(Task::Generate { check: only_flag(rest, "--check")? }),
         "help" | "--help" | "-h" => Ok(Task::Help),

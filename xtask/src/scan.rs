@@ -10,14 +10,11 @@ mod checkov;
 mod exceptions;
 mod prowler;
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::fs;
 
 use anyhow::{Context, Result, bail};
 
-use crate::run;
+use crate::{run, shapes};
 use exceptions::{EXCEPTIONS, judge};
 
 /// A rule that a resource does not keep.
@@ -39,7 +36,7 @@ pub(crate) struct Scanned {
 pub(crate) fn run() -> Result<()> {
     let text = fs::read_to_string(run::root().join(EXCEPTIONS)).with_context(|| format!("cannot read {EXCEPTIONS}"))?;
     let known = exceptions::parse(&text)?;
-    let place = place()?;
+    let place = shapes::place("scan")?;
     run::stage("build", &mut run::cargo(&["build", "-p", "cli"]))?;
     let scanned = [checkov::scan(&place)?, prowler::scan(&place)?];
     for Scanned { scanner, passed, failed } in &scanned {
@@ -55,18 +52,4 @@ pub(crate) fn run() -> Result<()> {
     }
     println!("every failure is one of the {} exceptions in {EXCEPTIONS}, and none of those is stale", known.len());
     Ok(())
-}
-
-/// Empty.
-fn place() -> Result<PathBuf> {
-    let place = run::target()?.join("scan");
-    if place.exists() {
-        fs::remove_dir_all(&place).with_context(|| format!("cannot empty {}", place.display()))?;
-    }
-    make(&place)?;
-    Ok(place)
-}
-
-fn make(directory: &Path) -> Result<()> {
-    fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))
 }

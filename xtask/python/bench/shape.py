@@ -14,15 +14,23 @@ class Shape:
             resources = json.load(file)["resource"]
         self.bodies = {f"{kind}.{name}": body for kind, named in resources.items() for name, body in named.items()}
 
-    def in_order(self) -> list[tuple[str, dict[str, Any]]]:
-        """What is mentioned comes before what mentions it; otherwise as written."""
+    def in_order(self, parts: dict[str, list[tuple[str, str]]] | None = None) -> list[tuple[str, dict[str, Any]]]:
+        """What is mentioned comes before what mentions it; otherwise as written.
+
+        `parts` says of a kind which other kinds are made together with it, and by which setting they mention it.
+        """
         done: dict[str, dict[str, Any]] = {}
 
         def visit(address: str) -> None:
-            if address not in done:
-                for need in sorted({*mentions(self.bodies[address]), *self.bodies[address].get("depends_on", [])}):
-                    visit(need)
-                done[address] = self.bodies[address]
+            if address in done:
+                return
+            body = self.bodies[address]
+            needs = {*mentions(body), *body.get("depends_on", [])}
+            for kind, setting in (parts or {}).get(address.partition(".")[0], []):
+                needs.update(mentions(self.parts(kind, setting, address)))
+            for need in sorted(needs - {address}):
+                visit(need)
+            done[address] = body
 
         for address in self.bodies:
             visit(address)

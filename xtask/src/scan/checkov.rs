@@ -5,16 +5,15 @@ use std::{fs, path::Path};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use super::{Finding, Scanned, make};
+use super::{Finding, Scanned};
 use crate::{run, shapes::SHAPES, test::venv};
 
 const NAME: &str = "checkov";
-const FILE: &str = "cluster.tf.json";
 
 pub(super) fn scan(place: &Path) -> Result<Scanned> {
     let python = run::stage_of("python environment of checkov", || venv::ready("xtask/python/checkov.txt"))?;
+    run::stage_of("export", || SHAPES.iter().try_for_each(|shape| shape.terraform(place).map(drop)))?;
     let exports = place.join("terraform");
-    run::stage_of("export", || export(place, &exports))?;
     let report = run::stage_of(NAME, || {
         let mut command = run::program(python);
         // As its own script does; the environment has been moved, so that script does not work any more.
@@ -27,21 +26,7 @@ pub(super) fn scan(place: &Path) -> Result<Scanned> {
         }
         serde_json::from_slice::<Value>(&output.stdout).context("checkov did not print JSON")
     })?;
-    judged(&report, |shape| Ok(fs::read_to_string(exports.join(shape).join(FILE))?))
-}
-
-/// One directory for each cluster: Terraform takes a directory as one.
-fn export(place: &Path, exports: &Path) -> Result<()> {
-    for shape in SHAPES {
-        let yaml = place.join(format!("{}.yaml", shape.name));
-        fs::write(&yaml, shape.yaml)?;
-        let mut command = run::cargo(&["run", "--quiet", "-p", "provision", "--example", "terraform"]);
-        let text = run::stdout_of(command.arg(&yaml))?;
-        let directory = exports.join(shape.name);
-        make(&directory)?;
-        fs::write(directory.join(FILE), text)?;
-    }
-    Ok(())
+    judged(&report, |path| Ok(fs::read_to_string(exports.join(path))?))
 }
 
 fn judged(report: &Value, file_of: impl Fn(&str) -> Result<String>) -> Result<Scanned> {
@@ -56,7 +41,7 @@ fn judged(report: &Value, file_of: impl Fn(&str) -> Result<String>) -> Result<Sc
         let path = text("file_path").trim_start_matches('/');
         let (shape, _) = path.split_once('/').with_context(|| format!("checkov speaks of the file `{path}`"))?;
         let line = check["file_line_range"][0].as_u64().context("checkov names no line")?;
-        let address = address(&file_of(shape)?, usize::try_from(line)?);
+        let address = address(&file_of(path)?, usize::try_from(line)?);
         let address = address.with_context(|| format!("there is no resource at line {line} of {path}"))?;
         failed.push(Finding {
             scanner: NAME,

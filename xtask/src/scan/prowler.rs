@@ -57,15 +57,8 @@ fn look(place: &Path, python: &Path, emulator: &Emulator) -> Result<(Made, Value
     Ok((made, serde_json::from_slice(&report)?))
 }
 
-/// Nothing boots, so what would boot may be anything.
 fn up(place: &Path, emulator: &Emulator, shape: &Shape) -> Result<()> {
-    let yaml = place.join(format!("{}.yaml", shape.name));
-    fs::write(&yaml, shape.yaml)?;
-    let mut command = run::program(run::binaries()?.join("cortex"));
-    command.args(["cluster", "up", "--yes", "--no-wait", "-c"]).arg(&yaml);
-    command.args(["--node-binary", "/bin/true", "--onnxruntime", "/bin/true"]);
-    command.envs(emulator.environment()).env("CORTEX_HOME", place.join("home"));
-    let output = command.output()?;
+    let output = shape.up(place, emulator)?.arg("--no-wait").output()?;
     if !output.status.success() {
         bail!("`cortex cluster up` failed: {}", String::from_utf8_lossy(&output.stderr));
     }

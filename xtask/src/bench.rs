@@ -1,0 +1,76 @@
+//! `cargo xtask bench`: measurements that are printed as a table and end with one line of JSON.
+//!
+//! Never a test: what is compared is compared within one run on one machine, and nothing fails because it was slow.
+
+mod control_plane;
+mod page;
+mod provision;
+mod tools;
+
+use anyhow::Result;
+
+pub(crate) const WHICH: &str = "provision";
+
+#[derive(Debug, PartialEq)]
+pub(crate) struct Options {
+    /// Of the delays as AWS has them.
+    pub(crate) scale: f64,
+    pub(crate) rounds: usize,
+    /// Put the table into the docs.
+    pub(crate) write: bool,
+}
+
+pub(crate) fn options(arguments: &[String]) -> Result<Options, String> {
+    let mut arguments = arguments.iter().map(String::as_str);
+    match arguments.next() {
+        Some(WHICH) => {}
+        Some(other) => return Err(format!("there is no benchmark `{other}`; there is {WHICH}")),
+        None => return Err(format!("which benchmark? there is {WHICH}")),
+    }
+    let mut options = Options { scale: 1.0, rounds: 1, write: false };
+    while let Some(argument) = arguments.next() {
+        let mut number = || -> Result<f64, String> {
+            let text = arguments.next().ok_or_else(|| format!("{argument} takes a number"))?;
+            text.parse().ok().filter(|number| *number > 0.0).ok_or_else(|| format!("{argument} takes a number above 0"))
+        };
+        match argument {
+            "--scale" => options.scale = number()?,
+            "--rounds" => {
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss,
+                    reason = "above 0, and it saturates"
+                )]
+                let rounds = number()?.ceil() as usize;
+                options.rounds = rounds;
+            }
+            "--write" => options.write = true,
+            other => return Err(format!("unknown argument `{other}`")),
+        }
+    }
+    Ok(options)
+}
+
+pub(crate) fn run(options: &Options) -> Result<()> {
+    provision::run(options)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Options, options};
+
+    fn parsed(line: &str) -> Result<Options, String> {
+        options(&line.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn arguments_are_numbers_above_nothing() {
+        let expected = Options { scale: 0.2, rounds: 3, write: true };
+        assert_eq!(parsed("provision --scale 0.2 --rounds 3 --write"), Ok(expected));
+        assert_eq!(parsed("provision"), Ok(Options { scale: 1.0, rounds: 1, write: false }));
+        for wrong in ["", "gateway", "provision --scale", "provision --scale 0", "provision --rounds x", "provision -v"]
+        {
+            assert!(parsed(wrong).is_err(), "{wrong}");
+        }
+    }
+}
