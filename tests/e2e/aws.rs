@@ -9,6 +9,7 @@ mod management;
 mod nothing_left;
 mod preflight;
 mod progress;
+mod permissions;
 mod secrets;
 mod settings;
 mod shapes;

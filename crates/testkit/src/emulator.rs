@@ -25,7 +25,7 @@ use crate::project::repository;
 pub use delays::Delays;
 pub use environment::python;
 pub use identities::Credentials;
-pub use record::{Call, Inventory};
+pub use record::{Asked, Call, Inventory};
 
 /// Lines of the emulator's log that a failing test shows.
 const SHOWN_LOG: usize = 60;

@@ -76,7 +76,7 @@ const NEEDS: &[Row] = &[
     (Of(K::Vpc), Make, &["ec2:CreateVpc", "ec2:CreateTags", "ec2:ModifyVpcAttribute"]),
     // A new VPC has a default security group that lets its members talk.
     (Of(K::Vpc), Make, &["ec2:RevokeSecurityGroupIngress", "ec2:RevokeSecurityGroupEgress"]),
-    (Of(K::Vpc), Change, &["ec2:ModifyVpcAttribute", "ec2:CreateTags", "ec2:DeleteTags"]),
+    (Of(K::Vpc), Change, &["ec2:ModifyVpcAttribute", "ec2:CreateTags"]),
     (Of(K::Vpc), Remove, &["ec2:DeleteVpc"]),
     (Of(K::InternetGateway), Look, &["ec2:DescribeInternetGateways"]),
     (Of(K::InternetGateway), Make, &["ec2:CreateInternetGateway", "ec2:CreateTags", "ec2:AttachInternetGateway"]),
@@ -119,7 +119,7 @@ const NEEDS: &[Row] = &[
     (Of(K::LoadBalancer), Make, &["elasticloadbalancing:CreateLoadBalancer", "elasticloadbalancing:AddTags"]),
     (Of(K::LoadBalancer), Make, &["elasticloadbalancing:ModifyLoadBalancerAttributes", "iam:CreateServiceLinkedRole"]),
     (Of(K::LoadBalancer), Change, &["elasticloadbalancing:SetSubnets", "elasticloadbalancing:SetSecurityGroups"]),
-    (Of(K::LoadBalancer), Change, &["elasticloadbalancing:AddTags", "elasticloadbalancing:RemoveTags"]),
+    (Of(K::LoadBalancer), Change, &["elasticloadbalancing:AddTags"]),
     (Of(K::LoadBalancer), Remove, &["elasticloadbalancing:DeleteLoadBalancer"]),
     (Of(K::TargetGroup), Look, &["elasticloadbalancing:DescribeTargetGroups", "elasticloadbalancing:DescribeTags"]),
     (Of(K::TargetGroup), Look, &["elasticloadbalancing:DescribeTargetGroupAttributes"]),
@@ -148,19 +148,18 @@ const NEEDS: &[Row] = &[
     (Other("a cluster of which only the name is known"), Look, &["s3:ListAllMyBuckets"]),
     (Of(K::LogGroup), Look, &["logs:DescribeLogGroups", "logs:ListTagsForResource"]),
     (Of(K::LogGroup), Make, &["logs:CreateLogGroup", "logs:TagResource", "logs:PutRetentionPolicy"]),
-    (Of(K::LogGroup), Change, &["logs:PutRetentionPolicy", "logs:TagResource", "logs:UntagResource"]),
+    (Of(K::LogGroup), Change, &["logs:PutRetentionPolicy", "logs:TagResource"]),
     (Of(K::LogGroup), Remove, &["logs:DeleteLogGroup"]),
     // Who nodes and replicas are.
     (Of(K::Role), Look, &["iam:ListRoles", "iam:GetRole", "iam:ListRolePolicies", "iam:GetRolePolicy"]),
     (Of(K::Role), Look, &["iam:ListAttachedRolePolicies"]),
     (Of(K::Role), Make, &["iam:CreateRole", "iam:TagRole", "iam:PutRolePolicy", "iam:AttachRolePolicy"]),
-    (Of(K::Role), Change, &["iam:UpdateRole", "iam:UpdateAssumeRolePolicy", "iam:UntagRole"]),
+    (Of(K::Role), Change, &["iam:UpdateRole", "iam:UpdateAssumeRolePolicy"]),
     (Of(K::Role), Remove, &["iam:DetachRolePolicy", "iam:DeleteRolePolicy", "iam:ListInstanceProfilesForRole"]),
     (Of(K::Role), Remove, &["iam:RemoveRoleFromInstanceProfile", "iam:DeleteRole"]),
     (Of(K::InstanceProfile), Look, &["iam:ListInstanceProfiles", "iam:GetInstanceProfile"]),
     (Of(K::InstanceProfile), Make, &["iam:CreateInstanceProfile", "iam:TagInstanceProfile"]),
     (Of(K::InstanceProfile), Make, &["iam:AddRoleToInstanceProfile", "iam:PassRole"]),
-    (Of(K::InstanceProfile), Change, &["iam:UntagInstanceProfile"]),
     (Of(K::InstanceProfile), Remove, &["iam:RemoveRoleFromInstanceProfile", "iam:DeleteInstanceProfile"]),
     // Nodes.
     (Of(K::LaunchTemplate), Look, &["ec2:DescribeLaunchTemplates", "ec2:DescribeLaunchTemplateVersions"]),
@@ -172,7 +171,7 @@ const NEEDS: &[Row] = &[
     // Of what the group's launch template says.
     (Of(K::AutoScalingGroup), Make, &["ec2:RunInstances", "ec2:CreateTags", "iam:PassRole"]),
     (Of(K::AutoScalingGroup), Make, &["iam:CreateServiceLinkedRole"]),
-    (Of(K::AutoScalingGroup), Change, &["autoscaling:UpdateAutoScalingGroup", "autoscaling:DeleteTags"]),
+    (Of(K::AutoScalingGroup), Change, &["autoscaling:UpdateAutoScalingGroup"]),
     (Of(K::AutoScalingGroup), Change, &["autoscaling:AttachLoadBalancerTargetGroups"]),
     (Of(K::AutoScalingGroup), Change, &["autoscaling:DetachLoadBalancerTargetGroups"]),
     (Of(K::AutoScalingGroup), Remove, &["autoscaling:DeleteAutoScalingGroup"]),
@@ -181,7 +180,7 @@ const NEEDS: &[Row] = &[
     // ECS.
     (Of(K::EcsCluster), Look, &["ecs:DescribeClusters"]),
     (Of(K::EcsCluster), Make, &["ecs:CreateCluster", "ecs:TagResource", "iam:CreateServiceLinkedRole"]),
-    (Of(K::EcsCluster), Change, &["ecs:UpdateCluster", "ecs:TagResource", "ecs:UntagResource"]),
+    (Of(K::EcsCluster), Change, &["ecs:UpdateCluster", "ecs:TagResource"]),
     (
         Of(K::EcsCluster),
         Remove,

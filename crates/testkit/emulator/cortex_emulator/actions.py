@@ -131,7 +131,8 @@ def _iam(request: AwsRequest, place: str) -> Iterator[Forms]:
     if "PolicyArn" in form and "RoleName" not in form:
         yield (form["PolicyArn"],)
     for parameter, (kind, holders) in known.items():
-        if parameter in form:
+        # What a role is put into is the resource, and the role itself another permission's.
+        if parameter in form and not (parameter == "RoleName" and "InstanceProfileName" in form):
             name, path = form[parameter], form.get("Path", "/")
             arns = [holder.arn for holder in holders() if holder.name == name]
             yield (arns[0] if arns else f"arn:aws:iam::{account}:{kind}{path}{name}",)
@@ -140,9 +141,13 @@ def _iam(request: AwsRequest, place: str) -> Iterator[Forms]:
 def _ec2(request: AwsRequest, place: str) -> Iterator[Forms]:
     if request.action.startswith(("Describe", "Get")) and request.action != "DescribeVpcAttribute":
         return
+    tagged = {value for name, value in request.form.items() if name.endswith(".ResourceType")}
     for kind in EC2_CREATES.get(request.action, []):
-        yield (f"arn:aws:ec2:{place}:{kind}/*",)
-    named = set(request.form.values())
+        # Rules are resources of their own only where they are given tags.
+        if kind != "security-group-rule" or kind in tagged:
+            yield (f"arn:aws:ec2:{place}:{kind}/*",)
+    # What a template says is asked for when something is launched by it.
+    named = {value for name, value in request.form.items() if not name.startswith("LaunchTemplateData.")}
     for value in sorted(named | _associated(request.form.get("AssociationId"), place)):
         found = _EC2_ID.match(value)
         if found:

@@ -53,6 +53,11 @@ impl Emulator {
         self.credentials("users/create", &json!({ "name": name, "policies": policies }))
     }
 
+    /// From now on these are the user's policies, and no others.
+    pub fn set_policies(&self, name: &str, policies: &Value) {
+        self.ask("users/policies", &json!({ "name": name, "policies": policies }));
+    }
+
     /// A user who may do everything.
     pub fn create_administrator(&self, name: &str) -> Credentials {
         self.credentials("users/administrator", &json!({ "name": name }))

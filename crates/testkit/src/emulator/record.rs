@@ -71,7 +71,31 @@ impl Call {
     }
 }
 
+/// Something that a principal had to be allowed, by its own call or by what that needs besides. Only while policies are enforced.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Asked {
+    pub number: u64,
+    pub principal: String,
+    /// As in policies: `s3:GetBucketTagging`.
+    pub action: String,
+    pub resource: String,
+    pub allowed: bool,
+}
+
 impl Emulator {
+    /// What had to be allowed after the one of that number, in order.
+    pub fn asked_since(&self, number: u64) -> Vec<Asked> {
+        let answer = self.ask("permissions", &json!({ "since": number }));
+        let one = |value: &Value| Asked {
+            number: value["number"].as_u64().unwrap_or_default(),
+            principal: value["principal"].as_str().unwrap_or_default().to_owned(),
+            action: value["action"].as_str().unwrap_or_default().to_owned(),
+            resource: value["resource"].as_str().unwrap_or_default().to_owned(),
+            allowed: value["allowed"].as_bool().unwrap_or_default(),
+        };
+        answer.as_array().into_iter().flatten().map(one).collect()
+    }
+
     pub fn inventory(&self) -> Inventory {
         let kinds = self.ask("inventory", &json!({ "regions": [self.region] }));
         Inventory { kinds: serde_json::from_value(kinds).expect("an inventory is a map of maps") }
