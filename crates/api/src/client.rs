@@ -15,9 +15,7 @@ use tokio::io::AsyncBufReadExt as _;
 
 use crate::{
     endpoint::{Access, Endpoint},
-    wire::{
-        ApiDetail, ApiKeyReply, ApiList, DeployReply, DeployRequest, ErrorBody, GatewayHealth, Info, LogLine, LogQuery,
-    },
+    wire::{ApiDetail, ApiKeyReply, ApiList, DeployReply, DeployRequest, ErrorBody, Info, LogLine, LogQuery},
 };
 
 pub use sts::{AwsKeys, StsProof};
@@ -123,13 +121,6 @@ impl Client {
 
     pub async fn health(&self) -> Result<(), ClientError> {
         self.send(Endpoint::Health, &[], "", Content::none()).await.map(drop)
-    }
-
-    /// How a gateway of the same cluster is, asked at `api_endpoint`; anybody may ask that, so no credential is sent.
-    pub async fn gateway_health(&self, api_endpoint: &str) -> Result<GatewayHealth, ClientError> {
-        let url = format!("{}{}", api_endpoint.trim_end_matches('/'), Endpoint::Health.path());
-        let response = self.http.get(url).send().await.map_err(|error| self.lost(&error))?;
-        self.document(self.accepted(response).await?).await
     }
 
     pub async fn info(&self) -> Result<Info, ClientError> {

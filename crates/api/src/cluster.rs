@@ -9,6 +9,8 @@ pub const CLUSTER_KEY: &str = "cluster.json";
 pub const AUTHORITY_KEY: &str = "private/authority.json";
 /// State key of the [`CaRecord`].
 pub const CA_KEY: &str = "ca.json";
+/// State key of the [`ApiCertificate`].
+pub const CERTIFICATE_KEY: &str = "config/certificate.json";
 /// State key of the [`ApiKeyRecord`] made with the cluster.
 pub const DEFAULT_API_KEY_KEY: &str = "private/api-keys/default.json";
 /// Id of that key in `keys.json`.
@@ -34,6 +36,36 @@ pub struct ClusterRecord {
 pub struct CaRecord {
     /// PEM.
     pub certificate: String,
+}
+
+/// What clients of APIs are shown: written by every `cluster up`. Local clusters have none.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "of")]
+pub enum ApiCertificate {
+    /// One of the cluster's authority, for the endpoint's own name.
+    #[default]
+    Cluster,
+    /// One of AWS Certificate Manager: the load balancer ends TLS, and clients verify by the public authorities.
+    Acm {
+        /// DNS names, perhaps with a `*`.
+        names: Vec<String>,
+    },
+    /// The user's. Who asks for the endpoint's own name is shown the authority's all the same.
+    User {
+        names: Vec<String>,
+        #[serde(with = "time::serde::rfc3339")]
+        not_after: OffsetDateTime,
+        /// State key of the [`CertificatePem`].
+        object: String,
+    },
+}
+
+/// A certificate with its key, PEM. Secret: only under `private/`.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct CertificatePem {
+    /// Leaf first.
+    pub chain: String,
+    pub key: String,
 }
 
 /// An API key's value. Secret: only under `private/`.

@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 use spec::realtime::{Api, PredictorType};
 use time::OffsetDateTime;
 
+use crate::cluster::ApiCertificate;
+
 /// Every refusal, of the operator and of the gateways.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorBody {
@@ -25,6 +27,9 @@ pub struct Info {
     pub api_endpoint: String,
     /// The cluster's certificate authority, PEM.
     pub ca_certificate: String,
+    /// What clients of APIs are shown.
+    #[serde(default)]
+    pub api_certificate: ApiCertificate,
     pub apis: usize,
     pub replicas_ready: usize,
     /// Version of the routes; a gateway that serves them says the same at `/healthz`.

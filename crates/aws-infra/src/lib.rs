@@ -14,6 +14,7 @@
 
 mod attempts;
 mod call;
+mod certificate;
 mod classify;
 mod clients;
 mod cloud;
@@ -26,6 +27,7 @@ mod preflight;
 mod prices;
 mod tags;
 
+pub use certificate::certificate_names;
 pub use clients::Clients;
 pub use cloud::{AwsCloud, BucketName};
 pub use content::{Content, ContentError, Contents, NoContents};

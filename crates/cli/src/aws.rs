@@ -11,6 +11,7 @@
 mod account;
 mod artifacts;
 mod bringing;
+mod certificate;
 mod checks;
 mod contents;
 mod cost;
@@ -31,7 +32,7 @@ mod up;
 
 pub use account::{Account, connect, default_region, setup};
 pub use aws_infra::BucketName;
-pub use bringing::NodeFiles;
+pub use bringing::Files;
 pub use down::{Down, down};
 pub use health::health;
 pub use info::{cert, info, state_of};

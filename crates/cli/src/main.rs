@@ -7,6 +7,7 @@ mod args;
 #[cfg(feature = "aws")]
 mod aws;
 mod commands;
+mod door;
 mod environments;
 mod founding;
 mod health;

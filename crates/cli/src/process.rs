@@ -1,5 +1,6 @@
 //! The long-running side of the binary: each process of a cluster, wired from its parts.
 
+mod certificate;
 mod gateway;
 mod node;
 mod operator;

@@ -27,6 +27,13 @@ pub struct ConnectTo {
     to: String,
 }
 
+impl ConnectTo {
+    /// To dial `to` (`host:port`) for that name.
+    pub fn new(name: &str, port: u16, to: String) -> Self {
+        Self { from: format!("{}:{port}", name.to_ascii_lowercase()), to }
+    }
+}
+
 impl FromStr for ConnectTo {
     type Err = String;
 

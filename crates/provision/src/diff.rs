@@ -14,6 +14,7 @@ use crate::{
     change::{Change, compare},
     cloud::{Ids, Observed, State},
     desired::{Graph, Node},
+    names::CERTIFICATES,
     plan::{Choice, DeleteReason, Entry, Order, Plan, Refusal, Refused},
     resource::{Concrete, Key, Kind, Link, Ref, Resource},
 };
@@ -158,7 +159,7 @@ impl Diff<'_> {
                 self.refuse_delete(found, "load_balancer", why);
             }
             // What else is in the bucket the cluster has put there itself.
-            Kind::Object if !found.ids.id.starts_with("bin/") => {}
+            Kind::Object if !found.ids.id.starts_with("bin/") && !found.ids.id.starts_with(CERTIFICATES) => {}
             _ => self.delete(found, DeleteReason::Unwanted),
         }
     }

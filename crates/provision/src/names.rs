@@ -18,6 +18,9 @@ pub const NAME_TAG: &str = "Name";
 /// Beginning of the object that holds the keys which the cluster runs with, if it does not run as its instance role.
 pub const RUNTIME_KEYS: &str = "private/runtime/";
 
+/// Beginning of the object that holds a certificate of the user's with its key; those of former ones are deleted.
+pub const CERTIFICATES: &str = "private/certificate/";
+
 /// "CreateLoadBalancer" and "CreateTargetGroup", Elastic Load Balancing API reference: letters, digits and dashes, not
 /// beginning with `internal-`.
 const BALANCING_MAX: usize = 32;

@@ -3,11 +3,13 @@
 
 mod address;
 mod authority;
+mod own;
 mod preface;
 mod server;
 mod tls;
 
 pub use address::{Address, InvalidAddress, Listener, Peer, Stream};
 pub use authority::{Authority, AuthorityError, AuthorityPem, LEAF_DAYS};
+pub use own::{BadCertificate, OwnCertificate, Part};
 pub use server::{Limits, Server};
 pub use tls::{ServerTls, TlsError, client_config, fingerprint, presented, public_key_sha256, with_fingerprint};

@@ -5,12 +5,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use arc_swap::ArcSwap;
-use base64::Engine as _;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use rustls::{
     ClientConfig, DigitallySignedStruct, RootCertStore, ServerConfig, SignatureScheme,
     client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature},
+    server::{ClientHello, ResolvesServerCert},
+    sign::CertifiedKey,
 };
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject as _};
 use sha2::{Digest as _, Sha256};
@@ -18,7 +19,7 @@ use time::OffsetDateTime;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use crate::{Authority, AuthorityError, LEAF_DAYS};
+use crate::{Authority, AuthorityError, LEAF_DAYS, OwnCertificate, own::pem};
 
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
@@ -31,18 +32,23 @@ pub enum TlsError {
 }
 
 /// The TLS half of a server: its present certificate, and the way to the next.
+///
+/// With a certificate of the user's ([`ServerTls::present`]), everybody is shown that one, but for clients that ask for one
+/// of the names here: what knows the cluster by its own name and authority goes on working.
 #[derive(Clone)]
 pub struct ServerTls {
     current: Arc<ArcSwap<ServerConfig>>,
     authority: Arc<Authority>,
     names: Arc<[String]>,
+    own: Arc<ArcSwapOption<OwnCertificate>>,
 }
 
 impl ServerTls {
     /// Gets a first certificate for these names from the authority.
     pub fn new(authority: Arc<Authority>, names: &[String]) -> Result<Self, TlsError> {
-        let first = server_config(&authority, names)?;
-        Ok(Self { current: Arc::new(ArcSwap::from_pointee(first)), authority, names: names.into() })
+        let first = server_config(&authority, names, None)?;
+        let current = Arc::new(ArcSwap::from_pointee(first));
+        Ok(Self { current, authority, names: names.into(), own: Arc::default() })
     }
 
     pub(crate) fn config(&self) -> Arc<ServerConfig> {
@@ -51,8 +57,15 @@ impl ServerTls {
 
     /// Takes a new certificate for every connection that begins from now on.
     pub fn renew(&self) -> Result<(), TlsError> {
-        self.current.store(Arc::new(server_config(&self.authority, &self.names)?));
+        let own = self.own.load_full();
+        self.current.store(Arc::new(server_config(&self.authority, &self.names, own.as_deref())?));
         Ok(())
+    }
+
+    /// From now on, a certificate that the authority has not issued; `None`: no more.
+    pub fn present(&self, own: Option<OwnCertificate>) -> Result<(), TlsError> {
+        self.own.store(own.map(Arc::new));
+        self.renew()
     }
 
     /// Renews after two thirds of each certificate's life, for as long as the future is polled.
@@ -68,14 +81,40 @@ impl ServerTls {
     }
 }
 
-fn server_config(authority: &Authority, names: &[String]) -> Result<ServerConfig, TlsError> {
+fn server_config(
+    authority: &Authority,
+    names: &[String],
+    own: Option<&OwnCertificate>,
+) -> Result<ServerConfig, TlsError> {
     let (chain, key) = authority.issue(names, OffsetDateTime::now_utc())?;
+    let issued = Arc::new(CertifiedKey::from_der(chain, key, &provider())?);
+    let certificates = match own {
+        None => ByName { usual: issued, exceptions: Vec::new(), issued: None },
+        Some(own) => ByName { usual: own.presented(), exceptions: names.to_vec(), issued: Some(issued) },
+    };
     let mut config = ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
         .with_no_client_auth()
-        .with_single_cert(chain, key)?;
+        .with_cert_resolver(Arc::new(certificates));
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(config)
+}
+
+/// Which certificate a client is shown.
+#[derive(Debug)]
+struct ByName {
+    usual: Arc<CertifiedKey>,
+    /// Names for which it is the other one.
+    exceptions: Vec<String>,
+    issued: Option<Arc<CertifiedKey>>,
+}
+
+impl ResolvesServerCert for ByName {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let exception = |name: &str| self.exceptions.iter().any(|other| other.eq_ignore_ascii_case(name));
+        let other = self.issued.as_ref().filter(|_| hello.server_name().is_some_and(exception));
+        Some(Arc::clone(other.unwrap_or(&self.usual)))
+    }
 }
 
 /// A client that trusts exactly the authorities in this PEM text, and no public one.
@@ -127,18 +166,12 @@ pub async fn presented(address: &str, host: &str) -> std::io::Result<Vec<String>
     let stream = TcpStream::connect(address).await?;
     let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
     let certificates = stream.get_ref().1.peer_certificates().unwrap_or_default();
-    Ok(certificates.iter().map(|certificate| pem(certificate)).collect())
+    Ok(certificates.iter().map(|certificate| pem("CERTIFICATE", certificate)).collect())
 }
 
 /// The first of these certificates with that fingerprint, as [`fingerprint`] has it.
 pub fn with_fingerprint(certificates: &[String], wanted: &str) -> Option<String> {
     certificates.iter().find(|pem| fingerprint(pem).is_ok_and(|found| found == wanted)).cloned()
-}
-
-fn pem(certificate: &CertificateDer<'_>) -> String {
-    let base64 = base64::engine::general_purpose::STANDARD.encode(certificate);
-    let lines: Vec<&str> = base64.as_bytes().chunks(64).filter_map(|line| std::str::from_utf8(line).ok()).collect();
-    format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n"))
 }
 
 /// Takes whatever it is shown. The connection is closed without a byte of ours.
@@ -180,6 +213,6 @@ impl ServerCertVerifier for Unverified {
     }
 }
 
-fn provider() -> Arc<CryptoProvider> {
+pub(crate) fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }

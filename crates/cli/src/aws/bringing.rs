@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
+use api::cluster::ApiCertificate;
 use aws_infra::{AwsCloud, BucketName, gather};
 use provision::{
     cloud::{ClusterId, Ids, Observed},
@@ -21,6 +22,7 @@ use super::{
     NodeConfig,
     account::{self, Account},
     artifacts,
+    certificate::{self, Chosen},
     contents::{ClusterContents, runtime_keys_object},
     endpoints::Ports,
     lock,
@@ -34,9 +36,12 @@ use crate::{
     report::{Exit, Failure},
 };
 
-/// Files for the nodes, if not the standard ones.
+/// Files besides `cluster.yaml`.
 #[derive(Debug, Clone, Default)]
-pub struct NodeFiles {
+pub struct Files {
+    /// Of `cluster.yaml`: what paths in it are relative to.
+    pub directory: PathBuf,
+    /// For the nodes, if not the standard ones.
     pub node_binary: Option<PathBuf>,
     pub onnxruntime: Option<PathBuf>,
 }
@@ -50,6 +55,7 @@ pub struct Bringing<'a> {
     cloud: AwsCloud,
     pub state: Arc<dyn State>,
     node: NodeConfig,
+    certificate: Chosen,
     files: [artifacts::Upload; 2],
     settings: Settings,
     bucket: String,
@@ -63,12 +69,9 @@ pub struct Planned {
 }
 
 impl<'a> Bringing<'a> {
-    pub async fn prepare(
-        name: &'a str,
-        aws: &'a Aws,
-        account: &'a Account,
-        files: &NodeFiles,
-    ) -> Result<Self, Failure> {
+    pub async fn prepare(name: &'a str, aws: &'a Aws, account: &'a Account, files: &Files) -> Result<Self, Failure> {
+        let certificate = certificate::files(&aws.certificate, &files.directory)?;
+        let certificate = certificate::choose(&aws.certificate, certificate, &account.clients).await?;
         let home = Home::find()?;
         let binary = artifacts::node_binary(files.node_binary.as_deref()).await?;
         let runtime = artifacts::onnxruntime(&home, files.onnxruntime.as_deref()).await?;
@@ -84,7 +87,24 @@ impl<'a> Bringing<'a> {
         let cloud = AwsCloud::new(account.clients.clone(), bucket_name, Arc::new(aws_infra::NoContents));
         let state = Arc::new(cluster_state(&account.config, &bucket, Some(&cluster.account_id)));
         let settings = Settings::new(rand::random());
-        Ok(Self { name, aws, account, cluster, cloud, state, node, files: [binary, runtime], settings, bucket })
+        Ok(Self {
+            name,
+            aws,
+            account,
+            cluster,
+            cloud,
+            state,
+            node,
+            certificate,
+            files: [binary, runtime],
+            settings,
+            bucket,
+        })
+    }
+
+    /// What clients of APIs will be shown.
+    pub fn certificate(&self) -> &ApiCertificate {
+        &self.certificate.record
     }
 
     async fn observe(&self) -> Result<Vec<Observed>, Failure> {
@@ -121,9 +141,11 @@ impl<'a> Bringing<'a> {
             runtime_identity: facts.runtime_identity.clone(),
             network: facts.brought_network.clone(),
             security_group: facts.existing_security_group.clone(),
+            certificate: self.certificate.record.clone(),
         };
         let keys = self.aws.runtime_credentials.as_ref();
-        let contents = ClusterContents::new(&self.node, &recorded, &self.files.each_ref(), keys, Ports::of(self.aws));
+        let (files, pem) = (self.files.each_ref(), self.certificate.pem.as_ref());
+        let contents = ClusterContents::new(&self.node, &recorded, &files, keys, pem, Ports::of(self.aws));
         let objects = contents.objects(&self.node);
         Ok((facts.into_facts(binary.artifact.clone(), runtime.artifact.clone(), objects), contents))
     }

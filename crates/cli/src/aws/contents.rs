@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use api::cluster::{CLUSTER_KEY, ClusterRecord};
+use api::cluster::{ApiCertificate, CERTIFICATE_KEY, CLUSTER_KEY, CertificatePem, ClusterRecord};
 use async_trait::async_trait;
 use aws_infra::{Content, ContentError, Contents};
 use provision::{desired::Upload as Object, names};
@@ -22,6 +22,8 @@ use super::{
 const CLUSTER_RECORD: &str = "the cluster's addresses";
 const NODE_CONFIG: &str = "what control nodes are told";
 const RECORDED: &str = "what the cluster was made from";
+const CERTIFICATE: &str = "what clients of APIs are shown";
+const CERTIFICATE_PEM: &str = "your certificate with its key";
 const RUNTIME_KEYS: &str = "the keys that the cluster runs with";
 
 /// Makes the content of every object of a cluster.
@@ -30,6 +32,9 @@ pub struct ClusterContents {
     node_config: Vec<u8>,
     recorded: Vec<u8>,
     runtime_keys: Option<Vec<u8>>,
+    certificate: Vec<u8>,
+    /// Where it is kept, and what.
+    certificate_pem: Option<(String, Option<Vec<u8>>)>,
     cluster: String,
     ports: Ports,
 }
@@ -40,8 +45,13 @@ impl ClusterContents {
         recorded: &Recorded,
         files: &[&Upload],
         runtime_keys: Option<&Credentials>,
+        certificate: Option<&CertificatePem>,
         ports: Ports,
     ) -> Self {
+        let certificate_pem = match &recorded.certificate {
+            ApiCertificate::User { object, .. } => Some((object.clone(), certificate.map(json))),
+            _ => None,
+        };
         let runtime_keys = runtime_keys.map(|pair| {
             json(&RuntimeKeys {
                 access_key_id: pair.access_key_id.clone(),
@@ -53,6 +63,8 @@ impl ClusterContents {
             node_config: json(node),
             recorded: json(recorded),
             runtime_keys,
+            certificate: json(&recorded.certificate),
+            certificate_pem,
             cluster: node.cluster.clone(),
             ports,
         }
@@ -68,10 +80,12 @@ impl ClusterContents {
         };
         let mut objects = vec![
             object(CLUSTER_KEY, None, CLUSTER_RECORD, true),
-            object(NODE_CONFIG_KEY, Some(hex::encode(Sha256::digest(&self.node_config))), NODE_CONFIG, false),
-            object(RECORDED_KEY, Some(hex::encode(Sha256::digest(&self.recorded))), RECORDED, false),
+            object(NODE_CONFIG_KEY, Some(sha256(&self.node_config)), NODE_CONFIG, false),
+            object(RECORDED_KEY, Some(sha256(&self.recorded)), RECORDED, false),
+            object(CERTIFICATE_KEY, Some(sha256(&self.certificate)), CERTIFICATE, false),
         ];
         objects.extend(node.runtime_keys.iter().map(|key| object(key, None, RUNTIME_KEYS, false)));
+        objects.extend(self.certificate_pem.iter().map(|(key, _)| object(key, None, CERTIFICATE_PEM, false)));
         objects
     }
 }
@@ -90,14 +104,14 @@ impl Contents for ClusterContents {
         match source {
             NODE_CONFIG => Ok(Content::Bytes(self.node_config.clone())),
             RECORDED => Ok(Content::Bytes(self.recorded.clone())),
+            CERTIFICATE => Ok(Content::Bytes(self.certificate.clone())),
             CLUSTER_RECORD => {
                 let name = |input: &str| inputs.get(input).ok_or_else(|| ContentError(format!("no input `{input}`")));
                 let endpoints = Endpoints::new(name("api")?, name("operator")?, self.ports);
                 Ok(Content::Bytes(json(&self.record(&endpoints))))
             }
-            RUNTIME_KEYS => {
-                self.runtime_keys.clone().map(Content::Bytes).ok_or_else(|| ContentError("there are none".to_owned()))
-            }
+            CERTIFICATE_PEM => secret(self.certificate_pem.as_ref().and_then(|(_, pem)| pem.as_ref())),
+            RUNTIME_KEYS => secret(self.runtime_keys.as_ref()),
             other => Err(ContentError(format!("nothing is known about `{other}`"))),
         }
     }
@@ -114,6 +128,14 @@ impl ClusterContents {
             created_at: OffsetDateTime::now_utc(),
         }
     }
+}
+
+fn secret(content: Option<&Vec<u8>>) -> Result<Content, ContentError> {
+    content.cloned().map(Content::Bytes).ok_or_else(|| ContentError("there is none".to_owned()))
+}
+
+fn sha256(content: &[u8]) -> String {
+    hex::encode(Sha256::digest(content))
 }
 
 fn json(value: &impl Serialize) -> Vec<u8> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use api::cluster::{CA_KEY, CLUSTER_KEY, CaRecord, ClusterRecord};
+use api::cluster::{ApiCertificate, CA_KEY, CERTIFICATE_KEY, CLUSTER_KEY, CaRecord, ClusterRecord};
 use aws_infra::{AwsCloud, BucketName, NoContents, target_health};
 use provision::{
     cloud::{ClusterId, Observed, State as Standing},
@@ -18,6 +18,7 @@ use state::{State, read};
 
 use super::{
     account::{self, Account},
+    certificate::pointer,
     cost,
     drift::{self, Drift},
     state::cluster_state,
@@ -31,6 +32,7 @@ use crate::{
 /// What the cluster's bucket says of it.
 struct Known {
     record: ClusterRecord,
+    api_certificate: ApiCertificate,
     /// PEM; absent until the first control node has come up.
     certificate: Option<String>,
 }
@@ -42,6 +44,7 @@ struct Report {
     region: String,
     account_id: String,
     api_endpoint: String,
+    api_certificate: ApiCertificate,
     operator_endpoint: String,
     ca_fingerprint_sha256: Option<String>,
     nodes: BTreeMap<String, usize>,
@@ -94,6 +97,7 @@ pub async fn info(
         region: cluster.region,
         account_id: cluster.account_id,
         api_endpoint: known.record.api_endpoint,
+        api_certificate: known.api_certificate,
         operator_endpoint: known.record.operator_endpoint,
         ca_fingerprint_sha256: fingerprint,
         nodes,
@@ -115,6 +119,8 @@ fn pretty(report: &Report) -> String {
         format!("ca sha256  {}", report.ca_fingerprint_sha256.as_deref().unwrap_or("not known yet")),
         format!("resources  {}", report.resources),
     ];
+    let pointer = pointer(&report.api_certificate, &report.api_endpoint);
+    lines.extend(pointer.map(|pointer| format!("certificate {pointer}")));
     lines.extend(report.nodes.iter().map(|(group, count)| format!("instances  {count} of {group}")));
     for (group, targets) in &report.targets {
         let targets = if targets.is_empty() { "no instance yet".to_owned() } else { targets.join(", ") };
@@ -172,5 +178,7 @@ async fn in_bucket(account: &Account, name: &str, found: &[Observed]) -> Result<
     let state = cluster_state(&account.config, &bucket.ids.id, Some(&account.caller.account_id));
     let (record, _) = read::<ClusterRecord>(&state, CLUSTER_KEY).await?.ok_or_else(incomplete)?;
     let certificate = read::<CaRecord>(&state, CA_KEY).await?.map(|(record, _)| record.certificate);
-    Ok(Known { record, certificate })
+    let api_certificate = read::<ApiCertificate>(&state, CERTIFICATE_KEY).await?;
+    let api_certificate = api_certificate.map(|(certificate, _)| certificate).unwrap_or_default();
+    Ok(Known { record, api_certificate, certificate })
 }

@@ -1,6 +1,6 @@
 //! What the last `up` wanted, kept in the bucket: so that a cluster can be compared with it without its file.
 
-use api::cluster::CLUSTER_KEY;
+use api::cluster::{ApiCertificate, CLUSTER_KEY};
 use provision::{
     cloud::{ClusterId, Observed},
     desired::{Artifact, BroughtNetwork, Facts, kept},
@@ -29,6 +29,7 @@ pub struct Recorded {
     pub network: Option<BroughtNetwork>,
     /// Id of the group that `security_group` names, if it is not ours.
     pub security_group: Option<String>,
+    pub certificate: ApiCertificate,
 }
 
 impl Recorded {
@@ -51,7 +52,7 @@ impl Recorded {
         let [node_binary, onnxruntime] = files.clone();
         let node = self.node(account, cluster, bucket);
         let files = files.map(|artifact| Upload { path: std::path::PathBuf::new(), artifact });
-        let contents = ClusterContents::new(&node, self, &files.each_ref(), None, Ports::of(&self.aws));
+        let contents = ClusterContents::new(&node, self, &files.each_ref(), None, None, Ports::of(&self.aws));
         let kept = kept(observed);
         Facts {
             account_id: cluster.account_id.clone(),

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf, time::Instant};
 
-use api::cluster::{CLUSTER_KEY, ClusterRecord};
+use api::cluster::{ApiCertificate, CLUSTER_KEY, ClusterRecord};
 use aws_infra::Finding;
 use provision::{
     cloud::Ids,
@@ -11,13 +11,13 @@ use provision::{
     resource::{Key, Kind},
 };
 use serde::Serialize;
-use spec::cluster::{Aws, Certificate, Credentials};
+use spec::cluster::{Aws, Credentials};
 use state::read;
 
 use super::{
     account::{self, Account},
-    bringing::{Bringing, NodeFiles, Planned},
-    checks, cost,
+    bringing::{Bringing, Files, Planned},
+    certificate, checks, cost,
     interrupt::interruptible,
     progress::Progress,
     ready,
@@ -37,7 +37,7 @@ pub struct Options {
     pub no_wait: bool,
     /// Where to write the run as a trace.
     pub trace: Option<PathBuf>,
-    pub files: NodeFiles,
+    pub files: Files,
     pub output: Format,
 }
 
@@ -58,6 +58,7 @@ struct Outcome {
     account_id: String,
     changed: bool,
     api_endpoint: String,
+    api_certificate: ApiCertificate,
     operator_endpoint: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     ca_fingerprint_sha256: Option<String>,
@@ -103,7 +104,7 @@ pub async fn up(name: &str, aws: &Aws, options: &Options) -> Result<(), Failure>
 }
 
 /// Shows what `up` would do, and does nothing.
-pub async fn plan(name: &str, aws: &Aws, files: &NodeFiles, output: Format) -> Result<(), Failure> {
+pub async fn plan(name: &str, aws: &Aws, files: &Files, output: Format) -> Result<(), Failure> {
     let (aws, account) = connect(aws).await?;
     let bringing = Bringing::prepare(name, &aws, &account, files).await?;
     let Planned { plan, graph, .. } = bringing.plan().await?;
@@ -122,7 +123,7 @@ pub async fn plan(name: &str, aws: &Aws, files: &NodeFiles, output: Format) -> R
 }
 
 /// Prints everything that `up` would want there to be, as Terraform has it.
-pub async fn terraform_json(name: &str, aws: &Aws, files: &NodeFiles) -> Result<(), Failure> {
+pub async fn terraform_json(name: &str, aws: &Aws, files: &Files) -> Result<(), Failure> {
     let (aws, account) = connect(aws).await?;
     let Planned { graph, .. } = Bringing::prepare(name, &aws, &account, files).await?.plan().await?;
     Format::Json.print(&provision::export::terraform_json(&graph), |_| String::new())
@@ -169,8 +170,10 @@ fn print(outcome: &Outcome, output: Format) -> Result<(), Failure> {
             format!("cluster {} {what} ({:.1} s)\n", outcome.cluster, outcome.seconds),
             format!("  account    {} ({})", outcome.account_id, outcome.region),
             format!("  apis       {}", outcome.api_endpoint),
-            format!("  operator   {}", outcome.operator_endpoint),
         ];
+        let pointer = certificate::pointer(&outcome.api_certificate, &outcome.api_endpoint);
+        lines.extend(pointer.map(|pointer| format!("  certificate {pointer}")));
+        lines.push(format!("  operator   {}", outcome.operator_endpoint));
         lines.extend(outcome.ca_fingerprint_sha256.iter().map(|print| format!("  ca sha256  {print}")));
         match &outcome.configure {
             Some(line) => lines.push(format!("\nnext: {line}")),
@@ -205,14 +208,10 @@ fn runtime_keys(aws: &Aws) -> Result<Option<Credentials>, Failure> {
 
 /// What the file may say and this version does not do: to leave it out silently would be worse.
 fn refuse_unsupported(aws: &Aws) -> Result<(), Failure> {
-    let what = if matches!(aws.certificate, Certificate::Files { .. }) {
-        "`ssl_certificate_path` with provider aws"
-    } else if !aws.operator_access.is_empty() {
-        "`operator_access`"
-    } else {
+    if aws.operator_access.is_empty() {
         return Ok(());
-    };
-    Err(Failure::not_supported(format!("{what} is not supported yet: nothing was made"))
+    }
+    Err(Failure::not_supported("`operator_access` is not supported yet: nothing was made")
         .hint("docs/roadmap.md says what is; take the field out to go on"))
 }
 
@@ -233,6 +232,7 @@ async fn outcome(
         account_id: bringing.cluster.account_id.clone(),
         changed,
         api_endpoint: record.api_endpoint,
+        api_certificate: bringing.certificate().clone(),
         operator_endpoint: record.operator_endpoint,
         ca_fingerprint_sha256: None,
         configure: None,

@@ -17,6 +17,8 @@ use tokio_util::io::ReaderStream;
 
 use crate::{
     args,
+    door::Door,
+    environments::Environment,
     home::io_failure,
     operator_client::connect,
     output::{Format, say},
@@ -43,7 +45,7 @@ struct Outcome {
 pub async fn deploy(arguments: args::Deploy) -> Result<(), Failure> {
     let format = arguments.printed.output;
     let apis = read(&arguments.file)?;
-    let (_, client) = connect(arguments.target.env.as_deref()).await?;
+    let (environment, client) = connect(arguments.target.env.as_deref()).await?;
     let directory = project_directory(&arguments.file);
     let bundle = project::pack(directory, &arguments.file)?;
     let sha256 = upload(&client, bundle).await?;
@@ -59,7 +61,7 @@ pub async fn deploy(arguments: args::Deploy) -> Result<(), Failure> {
         wait(&client, &reply, Duration::from_secs(arguments.timeout)).await?
     };
     if ready.values().any(|api| api.status == ApiStatus::Live) {
-        settle(&client).await?;
+        settle(&environment, &client).await?;
     }
     print(&reply, &ready, format)?;
     complain(&ready)
@@ -157,11 +159,18 @@ async fn wait(client: &Client, reply: &DeployReply, limit: Duration) -> Result<B
 
 /// Waits until the gateway serves what the operator says: it learns of new routes a moment later. Somebody who may reach
 /// the operator and not the gateway is not held up for long.
-async fn settle(client: &Client) -> Result<(), Failure> {
+async fn settle(environment: &Environment, client: &Client) -> Result<(), Failure> {
     let info = client.info().await?;
+    let door = match Door::of(environment, &info).await {
+        Ok(door) => door,
+        Err(failure) => {
+            say!("the gateway at {} was not asked about the new routes: {}", info.api_endpoint, failure.message);
+            return Ok(());
+        }
+    };
     let begin = Instant::now();
     while begin.elapsed() < SETTLE {
-        match client.gateway_health(&info.api_endpoint).await {
+        match door.health().await {
             Ok(health) if health.routes_version == info.routes_version => return Ok(()),
             _ => tokio::time::sleep(Duration::from_millis(20)).await,
         }

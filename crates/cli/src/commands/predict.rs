@@ -4,18 +4,17 @@ use std::{
     fs,
     io::{self, Read as _},
     path::Path,
-    time::Duration,
 };
 
 use http::header;
 
 use crate::{
     args,
+    door::Door,
     home::io_failure,
     operator_client::connect,
     output::data,
     report::{Exit, Failure},
-    tunnel,
 };
 
 pub async fn predict(arguments: args::Predict) -> Result<(), Failure> {
@@ -27,27 +26,11 @@ pub async fn predict(arguments: args::Predict) -> Result<(), Failure> {
     let (environment, client) = connect(arguments.target.env.as_deref()).await?;
     let endpoint = client.api(&arguments.api).await?.summary.endpoint;
     let key = client.api_key().await?.api_key;
-    let tls =
-        transport::client_config(&environment.ca_certificate).map_err(|error| Failure::internal(error.to_string()))?;
-    let mut builder = reqwest::Client::builder().no_proxy();
-    if let Some(proxy) = tunnel::proxy(&environment.connect_to).await? {
-        builder = builder.proxy(reqwest::Proxy::https(proxy).map_err(|error| Failure::internal(error.to_string()))?);
-    }
-    let http = builder
-        .tls_backend_preconfigured(tls)
-        .connect_timeout(Duration::from_secs(10))
-        .build()
-        .map_err(|error| Failure::internal(error.to_string()))?;
-    let unreachable = |error: reqwest::Error| {
-        let mut cause: &dyn std::error::Error = &error;
-        while let Some(source) = cause.source() {
-            cause = source;
-        }
-        Failure::new(Exit::Unreachable, "gateway.unreachable", format!("{endpoint} cannot be reached: {cause}"))
-            .hint("`cortex cluster info` tells whether the gateway runs")
-    };
-    let response = http
-        .post(&endpoint)
+    let door = Door::of(&environment, &client.info().await?).await?;
+    let unreachable = |error: reqwest::Error| door.unreachable(&endpoint, &error);
+    let response = door
+        .http
+        .post(door.url(&endpoint))
         .bearer_auth(key)
         .header(header::CONTENT_TYPE, "application/json")
         .body(body)

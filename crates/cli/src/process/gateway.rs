@@ -1,12 +1,12 @@
 //! `cortex gateway`: the data plane of a cluster.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use ::gateway::{Gateway, Options};
 use api::replica::Phase;
 use transport::{Limits, Server};
 
-use super::{as_role, listen, place, redirect, server_tls, stop_requested};
+use super::{as_role, certificate::Follower, listen, place, redirect, server_tls, stop_requested};
 use crate::{
     local::{Claim, Layout, Role},
     report::Failure,
@@ -20,6 +20,8 @@ async fn serve(layout: &Layout, claim: &Claim) -> Result<(), Failure> {
     let parts = place::gateway(layout).await?;
     let stop = stop_requested()?;
     let tls = server_tls(&*parts.state, &parts.host_names).await?;
+    let mut certificate = Follower::new(Arc::clone(&parts.state), tls.clone());
+    certificate.look().await;
     let listener = listen(parts.listen).await?;
     let plain = match &parts.plain {
         Some(plain) => Some((listen(plain.listen).await?, plain.serves)),
@@ -54,6 +56,7 @@ async fn serve(layout: &Layout, claim: &Claim) -> Result<(), Failure> {
     tokio::select! {
         () = serving => {}
         () = tls.keep_renewed() => {}
+        () = certificate.follow() => {}
     }
     Ok(())
 }

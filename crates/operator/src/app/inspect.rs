@@ -4,6 +4,7 @@
 //! version.
 
 use api::{
+    cluster::{ApiCertificate, CERTIFICATE_KEY},
     routes::{ApiRoute, ROUTES_KEY, Routes},
     wire::{ApiDetail, ApiList, ApiStatus, ApiSummary, Info, ReplicaCounts, ReplicaDetail, ReplicaPhase},
 };
@@ -23,12 +24,14 @@ impl App {
     pub async fn info(&self) -> Result<Info, AppError> {
         let apis = self.store.deployments().await?.len();
         let running = self.running().await?;
+        let certificate = read::<ApiCertificate>(self.store.state(), CERTIFICATE_KEY).await?;
         Ok(Info {
             cluster_name: self.cluster.name.clone(),
             provider: self.cluster.provider.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             api_endpoint: self.cluster.api_endpoint.clone(),
             ca_certificate: self.ca_certificate.clone(),
+            api_certificate: certificate.map(|(certificate, _)| certificate).unwrap_or_default(),
             apis,
             replicas_ready: running.replicas.iter().filter(|replica| running.is_serving(replica)).count(),
             routes_version: running.routes_version.map(|version| version.0),

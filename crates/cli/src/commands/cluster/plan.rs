@@ -12,7 +12,7 @@ pub async fn plan(arguments: args::ClusterPlan) -> Result<(), Failure> {
             .hint("`cortex cluster up` of a cluster on this machine makes a directory and three processes")),
         #[cfg(feature = "aws")]
         Provider::Aws(aws) => {
-            let files = node_files(&arguments.files);
+            let files = files(&arguments.config, &arguments.files);
             match arguments.export {
                 None => Box::pin(crate::aws::plan(&cluster.name, aws, &files, arguments.printed.output)).await,
                 Some(args::Export::TerraformJson) => {
@@ -26,6 +26,10 @@ pub async fn plan(arguments: args::ClusterPlan) -> Result<(), Failure> {
 }
 
 #[cfg(feature = "aws")]
-pub fn node_files(files: &args::NodeFiles) -> crate::aws::NodeFiles {
-    crate::aws::NodeFiles { node_binary: files.node_binary.clone(), onnxruntime: files.onnxruntime.clone() }
+pub fn files(config: &std::path::Path, files: &args::NodeFiles) -> crate::aws::Files {
+    crate::aws::Files {
+        directory: config.parent().map(std::path::Path::to_owned).unwrap_or_default(),
+        node_binary: files.node_binary.clone(),
+        onnxruntime: files.onnxruntime.clone(),
+    }
 }

@@ -90,7 +90,7 @@ async fn on_aws(name: &str, aws: &Aws, arguments: &args::ClusterUp, existing: bo
         existing,
         no_wait: arguments.no_wait,
         trace: arguments.trace.clone(),
-        files: super::plan::node_files(&arguments.files),
+        files: super::plan::files(&arguments.config, &arguments.files),
         output: arguments.printed.output,
     };
     Box::pin(crate::aws::up(name, aws, &options)).await
