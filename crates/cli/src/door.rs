@@ -5,7 +5,7 @@
 //! load balancer, and what it shows has to be that of the certificate's name, by the public authorities. The name is the
 //! operator's word, whom the cluster's authority vouches for.
 
-use std::{error::Error as StdError, time::Duration};
+use std::{error::Error as StdError, io, time::Duration};
 
 use api::{
     cluster::ApiCertificate,
@@ -65,14 +65,13 @@ impl Door {
 
     /// No answer came from `address`.
     pub fn unreachable(&self, address: &str, error: &reqwest::Error) -> Failure {
-        let mut cause: &dyn StdError = error;
+        let mut cause: &(dyn StdError + 'static) = error;
         while let Some(source) = cause.source() {
             cause = source;
         }
         let message = format!("{address} cannot be reached: {cause}");
         let failure = Failure::new(Exit::Unreachable, "gateway.unreachable", message);
-        let certificate = matches!(cause.downcast_ref(), Some(rustls::Error::InvalidCertificate(_)));
-        match certificate && self.acm {
+        match self.acm && is_about_a_certificate(cause) {
             true => failure.hint(format!(
                 "the load balancer has the certificate of `ssl_certificate_arn`, which has to be for {} and of an \
                  authority that this machine knows; one of your own authority has to be in the system's store, or in \
@@ -82,6 +81,13 @@ impl Door {
             false => failure.hint("`cortex cluster info` tells whether the gateway runs"),
         }
     }
+}
+
+/// TLS errors come as I/O errors, which hide them from `source`.
+fn is_about_a_certificate(cause: &(dyn StdError + 'static)) -> bool {
+    let wrapped = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+    let tls = wrapped.map_or_else(|| cause.downcast_ref(), |wrapped| wrapped.downcast_ref());
+    matches!(tls, Some(rustls::Error::InvalidCertificate(_)))
 }
 
 /// A name that the certificate is for; of `*.example.com`, that of the cluster below it.

@@ -1,6 +1,6 @@
 //! A client of deployed APIs as anybody could write one: HTTPS, the cluster's authority and no other, the API key.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use bytes::Bytes;
 use http::HeaderMap;
@@ -48,6 +48,13 @@ impl Https {
         Self { http: raw(ca_pem, version), endpoint: endpoint.to_owned(), key: key.to_owned() }
     }
 
+    /// At that address (`127.0.0.1:443`, say), whatever the DNS has for the name; a new connection for every request.
+    pub fn at(name: &str, address: SocketAddr, ca_pem: &str, key: &str, version: Version) -> Self {
+        let builder = builder(ca_pem, version).resolve(name, address).pool_max_idle_per_host(0);
+        let http = builder.build().unwrap_or_else(|error| panic!("a client: {error}"));
+        Self { http, endpoint: format!("https://{name}:{}", address.port()), key: key.to_owned() }
+    }
+
     /// POSTs JSON to an API. `Err` means that no response came.
     pub async fn try_post(&self, path: &str, body: &Value) -> Result<Answer, String> {
         let request = self
@@ -89,13 +96,16 @@ impl Answer {
 
 /// An HTTP client that trusts this authority only and proves nothing by itself.
 pub fn raw(ca_pem: &str, version: Version) -> reqwest::Client {
+    builder(ca_pem, version).build().unwrap_or_else(|error| panic!("a client: {error}"))
+}
+
+fn builder(ca_pem: &str, version: Version) -> reqwest::ClientBuilder {
     // The second test of a process finds it installed.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut tls = transport::client_config(ca_pem).unwrap_or_else(|error| panic!("the authority: {error}"));
     // The server has the choice of one, and a client that is not given it fails.
     tls.alpn_protocols = vec![version.alpn().to_vec()];
-    let builder = reqwest::Client::builder().tls_backend_preconfigured(tls).no_proxy().timeout(PATIENCE);
-    builder.build().unwrap_or_else(|error| panic!("a client: {error}"))
+    reqwest::Client::builder().tls_backend_preconfigured(tls).no_proxy().timeout(PATIENCE)
 }
 
 fn chain(error: &dyn std::error::Error) -> String {

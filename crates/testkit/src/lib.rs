@@ -14,6 +14,7 @@ pub mod faults;
 mod load;
 pub mod nodes;
 mod outcome;
+pub mod pki;
 mod ports;
 pub mod process;
 pub mod project;

@@ -1,10 +1,10 @@
 //! A certificate that the user brings, with its key: read from PEM, and judged before anybody is shown it.
 //!
-//! [`OwnCertificate::read`] takes what can be presented at all. [`OwnCertificate::judge`] asks what a client would:
+//! [`OwnCertificate::read`] takes what can be presented at all. [`OwnCertificate::judged`] asks what a client would:
 //! whether each certificate is valid now and was issued by the next one. Whether a client knows the last one's issuer
 //! is the client's business.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use base64::Engine as _;
 use rustls::{
@@ -17,7 +17,7 @@ use rustls_pki_types::{
     pem::{PemObject as _, SectionKind},
 };
 use sha2::{Digest as _, Sha256};
-use time::OffsetDateTime;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use x509_parser::{
     certificate::X509Certificate,
     extensions::GeneralName,
@@ -56,9 +56,9 @@ pub enum BadCertificate {
     #[error("its first certificate ({subject}) has no DNS name among its subject alternative names")]
     NoNames { subject: String },
     #[error("certificate {number} in it ({subject}) is not valid before {from}")]
-    NotYetValid { number: usize, subject: String, from: OffsetDateTime },
+    NotYetValid { number: usize, subject: String, from: String },
     #[error("certificate {number} in it ({subject}) has expired: it was valid until {until}")]
-    Expired { number: usize, subject: String, until: OffsetDateTime },
+    Expired { number: usize, subject: String, until: String },
     #[error("clients would refuse it: {0}")]
     Refused(String),
     #[error("there is no private key in PEM form in it")]
@@ -108,6 +108,13 @@ impl BadCertificate {
 }
 
 impl OwnCertificate {
+    /// [`OwnCertificate::read`], if clients would take it at that time.
+    pub fn judged(chain: &str, key: &str, now: OffsetDateTime) -> Result<Self, BadCertificate> {
+        // What is wrong with the chain comes first: another certificate in front has another key, too.
+        judge(&certificates(chain)?, now)?;
+        Self::read(chain, key)
+    }
+
     /// From PEM texts, in which other things than certificates and the key are left alone.
     pub fn read(chain: &str, key: &str) -> Result<Self, BadCertificate> {
         let chain = certificates(chain)?;
@@ -127,49 +134,6 @@ impl OwnCertificate {
         Ok(Self { chain, key, presented: Arc::new(presented), names, not_after })
     }
 
-    /// As a client would, at that time.
-    pub fn judge(&self, now: OffsetDateTime) -> Result<(), BadCertificate> {
-        let parsed = parsed(&self.chain)?;
-        let subject = |at: usize| parsed[at].subject().to_string();
-        let in_order = |at: &usize| parsed[*at].issuer().as_raw() == parsed[at + 1].subject().as_raw();
-        if let Some(at) = (0..parsed.len() - 1).find(|at| !in_order(at)) {
-            let (issuer, next) = (parsed[at].issuer().to_string(), subject(at + 1));
-            return Err(BadCertificate::Order { number: at + 1, subject: subject(at), issuer, next });
-        }
-        if parsed[0].is_ca() {
-            return Err(BadCertificate::Authority { subject: subject(0) });
-        }
-        let Some(name) = self.server_name("x") else {
-            return Err(BadCertificate::NoNames { subject: subject(0) });
-        };
-        for (at, certificate) in parsed.iter().enumerate() {
-            let (from, until) = (certificate.validity().not_before, certificate.validity().not_after);
-            let (number, from, until) = (at + 1, from.to_datetime(), until.to_datetime());
-            if now < from {
-                return Err(BadCertificate::NotYetValid { number, subject: subject(at), from });
-            }
-            if now > until {
-                return Err(BadCertificate::Expired { number, subject: subject(at), until });
-            }
-        }
-        // Of a leaf alone, nobody here knows the issuer.
-        if self.chain.len() > 1 { self.verify(&name, now) } else { Ok(()) }
-    }
-
-    /// By the chain's last certificate, as if the client knew that.
-    fn verify(&self, name: &str, now: OffsetDateTime) -> Result<(), BadCertificate> {
-        let refused = |error: &dyn std::fmt::Display| BadCertificate::Refused(error.to_string());
-        let mut roots = RootCertStore::empty();
-        roots.add(self.chain[self.chain.len() - 1].clone()).map_err(|error| refused(&error))?;
-        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider());
-        let verifier = verifier.build().map_err(|error| refused(&error))?;
-        let name = ServerName::try_from(name.to_owned()).map_err(|error| refused(&error))?;
-        let seconds = std::time::Duration::from_secs(now.unix_timestamp().unsigned_abs());
-        let now = UnixTime::since_unix_epoch(seconds);
-        let verdict = verifier.verify_server_cert(&self.chain[0], &self.chain[1..], &name, &[], now);
-        verdict.map(drop).map_err(|error| refused(&error))
-    }
-
     /// DNS names, lower case, in the certificate's order; a `*` may stand for the first label.
     pub fn names(&self) -> &[String] {
         &self.names
@@ -178,13 +142,6 @@ impl OwnCertificate {
     /// Until when all of the chain is valid.
     pub fn not_after(&self) -> OffsetDateTime {
         self.not_after
-    }
-
-    /// A name that the certificate is for; `label` stands for a `*`.
-    fn server_name(&self, label: &str) -> Option<String> {
-        let plain = self.names.iter().find(|name| !name.starts_with("*."));
-        let name = plain.or(self.names.first())?;
-        Some(name.strip_prefix('*').map_or_else(|| name.clone(), |domain| format!("{label}{domain}")))
     }
 
     pub(crate) fn presented(&self) -> Arc<CertifiedKey> {
@@ -214,6 +171,53 @@ impl OwnCertificate {
         }
         hex::encode(hash.finalize())
     }
+}
+
+/// As a client would, at that time.
+fn judge(chain: &[CertificateDer<'static>], now: OffsetDateTime) -> Result<(), BadCertificate> {
+    let parsed = parsed(chain)?;
+    let subject = |at: usize| parsed[at].subject().to_string();
+    let in_order = |at: &usize| parsed[*at].issuer().as_raw() == parsed[at + 1].subject().as_raw();
+    if let Some(at) = (0..parsed.len() - 1).find(|at| !in_order(at)) {
+        let (issuer, next) = (parsed[at].issuer().to_string(), subject(at + 1));
+        return Err(BadCertificate::Order { number: at + 1, subject: subject(at), issuer, next });
+    }
+    if parsed[0].is_ca() {
+        return Err(BadCertificate::Authority { subject: subject(0) });
+    }
+    let Some(name) = names(&parsed[0]).into_iter().next() else {
+        return Err(BadCertificate::NoNames { subject: subject(0) });
+    };
+    for (at, certificate) in parsed.iter().enumerate() {
+        let (from, until) = (certificate.validity().not_before, certificate.validity().not_after);
+        let (number, from, until) = (at + 1, from.to_datetime(), until.to_datetime());
+        if now < from {
+            return Err(BadCertificate::NotYetValid { number, subject: subject(at), from: shown(from) });
+        }
+        if now > until {
+            return Err(BadCertificate::Expired { number, subject: subject(at), until: shown(until) });
+        }
+    }
+    // Of a leaf alone, nobody here knows the issuer.
+    if chain.len() > 1 { verify(chain, &name, now) } else { Ok(()) }
+}
+
+/// By the chain's last certificate, as if the client knew that.
+fn verify(chain: &[CertificateDer<'static>], name: &str, now: OffsetDateTime) -> Result<(), BadCertificate> {
+    let refused = |error: &dyn std::fmt::Display| BadCertificate::Refused(error.to_string());
+    let mut roots = RootCertStore::empty();
+    roots.add(chain[chain.len() - 1].clone()).map_err(|error| refused(&error))?;
+    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider());
+    let verifier = verifier.build().map_err(|error| refused(&error))?;
+    // Some name below a wildcard.
+    let name = ServerName::try_from(name.replacen('*', "x", 1)).map_err(|error| refused(&error))?;
+    let now = UnixTime::since_unix_epoch(Duration::from_secs(now.unix_timestamp().unsigned_abs()));
+    let verdict = verifier.verify_server_cert(&chain[0], &chain[1..], &name, &[], now);
+    verdict.map(drop).map_err(|error| refused(&error))
+}
+
+fn shown(time: OffsetDateTime) -> String {
+    time.format(&Rfc3339).unwrap_or_else(|_| time.to_string())
 }
 
 fn certificates(text: &str) -> Result<Vec<CertificateDer<'static>>, BadCertificate> {

@@ -63,7 +63,7 @@ pub async fn choose(certificate: &Certificate, files: Option<Chosen>, clients: &
 
 fn of_files(chain_file: &Path, key_file: &Path, now: OffsetDateTime) -> Result<Chosen, Failure> {
     let (chain, key) = (text("ssl_certificate_path", chain_file)?, text("ssl_private_key_path", key_file)?);
-    let own = OwnCertificate::read(&chain, &key).and_then(|own| own.judge(now).map(|()| own)).map_err(|bad| {
+    let own = OwnCertificate::judged(&chain, &key, now).map_err(|bad| {
         let file = match bad.part() {
             Part::Chain => chain_file,
             Part::Key => key_file,
