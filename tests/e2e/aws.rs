@@ -15,4 +15,5 @@ mod secrets;
 mod settings;
 mod shapes;
 mod survival;
+mod sweep;
 mod topology;

@@ -28,7 +28,7 @@ use super::{
 const PLACES: usize = 8;
 const PLACES_OF_DOWN: usize = 4;
 
-const DOWN: [&str; 5] = ["cluster", "down", "-c", "cluster.yaml", "--yes"];
+pub const DOWN: [&str; 5] = ["cluster", "down", "-c", "cluster.yaml", "--yes"];
 
 /// An account, and a network to it that can be broken.
 pub struct Ground {
