@@ -1,6 +1,7 @@
 //! `provision` against the simulated cloud.
 #![expect(clippy::unwrap_used, reason = "a test")]
 
+mod changes;
 mod cost;
 mod critical_path;
 mod export;
