@@ -145,7 +145,8 @@ impl<'a> Progress<'a> {
             let next = looked + self.here.settings.tick;
             // Nothing to be seen: looking does not make it come.
             let next = if empty > 0 { next.max(settled) } else { next };
-            self.pause(next, &mut running).await;
+            let soon = looked + self.here.settings.tick / 2;
+            self.pause(next, soon, &mut running).await;
         }
         while let Some((name, result)) = running.next().await {
             self.ended(&name, result);
@@ -309,11 +310,15 @@ impl<'a> Progress<'a> {
     }
 
     /// Until it is time to look again, or sooner if everything that was running has ended.
-    async fn pause(&mut self, until: Instant, running: &mut FuturesUnordered<Deletion<'a>>) {
+    async fn pause(&mut self, until: Instant, soon: Instant, running: &mut FuturesUnordered<Deletion<'a>>) {
+        let mut next = until;
         loop {
             tokio::select! {
-                Some((name, result)) = running.next() => self.ended(&name, result),
-                () = sleep_until(until) => return,
+                Some((name, result)) = running.next() => {
+                    self.ended(&name, result);
+                    next = if running.is_empty() { soon.min(until) } else { until };
+                }
+                () = sleep_until(next) => return,
                 () = self.here.cancel.cancelled() => return,
             }
         }

@@ -1,9 +1,14 @@
 //! Wall time against the longest chain of what has to wait for each other, on the simulated clock.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
-use provision::sim::{SimCloud, SimOptions};
+use provision::{
+    destroy::destroy,
+    execute::{Event, Settings},
+    sim::{SimCloud, SimOptions},
+};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::ground::{self, HIGHLY_AVAILABLE, PRIVATE, PUBLIC, spec};
 
@@ -20,6 +25,32 @@ async fn ratio(yaml: &str, seed: u64) -> (Duration, Duration) {
     let report = ground::run(&plan, &cloud).await;
     assert!(report.is_complete(), "{report}");
     (begun.elapsed(), critical)
+}
+
+/// For information: what `down` takes, of which AWS needs the longest deletion at least.
+async fn down(yaml: &str, seed: u64) -> Duration {
+    let cloud = SimCloud::new(SimOptions { lag: Duration::from_millis(500), ..SimOptions::kind(seed) });
+    let spec = spec(yaml);
+    assert!(spec.up(&cloud).await.is_complete());
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let (none, never) = (BTreeSet::new(), CancellationToken::new());
+    let destroyed = destroy(&cloud, &spec.id(), &none, &Settings::new(seed), &|_: Event| {}, &never).await;
+    assert!(destroyed.is_complete(), "{destroyed}");
+    destroyed.took
+}
+
+#[tokio::test(start_paused = true)]
+async fn down_is_not_much_slower_than_its_slowest_deletion() {
+    // "Creation/deletion times": 42 to 61 s for a NAT gateway, as much for a group with its instances.
+    for (name, yaml, slowest) in
+        [("public", PUBLIC, 45), ("private", PRIVATE, 50), ("highly available", HIGHLY_AVAILABLE, 50)]
+    {
+        for seed in 0..3 {
+            let took = down(yaml, seed).await;
+            println!("{name:16} seed {seed}: {took:>8.1?}, the slowest deletion {slowest} s");
+            assert!(took < Duration::from_secs(slowest + 20), "{name}, seed {seed}: {took:?}");
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]
