@@ -3,8 +3,8 @@
 usage: playbook.py CLUSTER.TF.JSON > playbook.json
 
 What the collections have no module or parameter for is left out: capacity providers of ECS, security groups of network load
-balancers, protection of instances and rebalancing of groups; and the default group of the VPC, for which the module expects
-an answer that the emulator does not give.
+balancers, protection of instances and rebalancing of groups; and the description of the rule that AWS makes by itself, whose
+change the emulator does not answer as the module expects.
 """
 
 import json
@@ -44,7 +44,7 @@ PARTS = {
         ("aws_vpc_security_group_egress_rule", "security_group_id"),
     ],
 }
-LEFT_OUT = {"aws_default_security_group", "aws_ecs_capacity_provider", "aws_ecs_cluster_capacity_providers"}
+LEFT_OUT = {"aws_ecs_capacity_provider", "aws_ecs_cluster_capacity_providers"}
 
 Task = tuple[str, dict[str, Any]]
 
@@ -69,6 +69,11 @@ def vpc(of: dict[str, Any], at: str) -> Task:
     settings = {"name": of["tags"]["Name"], "cidr_block": [of["cidr_block"]], "tags": of["tags"]}
     settings |= {"dns_support": of["enable_dns_support"], "dns_hostnames": of["enable_dns_hostnames"]}
     return "amazon.aws.ec2_vpc_net", settings
+
+
+def default_security_group(of: dict[str, Any], at: str) -> Task:
+    closed = {"name": "default", "description": "default VPC security group", "vpc_id": of["vpc_id"]}
+    return "amazon.aws.ec2_security_group", {**closed, "rules": [], "rules_egress": []}
 
 
 def internet_gateway(of: dict[str, Any], at: str) -> Task:
@@ -105,9 +110,9 @@ def vpc_endpoint(of: dict[str, Any], at: str) -> Task:
 
 
 def _rule(of: dict[str, Any]) -> dict[str, Any]:
-    rule: dict[str, Any] = {"proto": of["ip_protocol"], "rule_desc": of["description"]}
+    rule: dict[str, Any] = {"proto": of["ip_protocol"]}
     if "from_port" in of:
-        rule |= {"from_port": of["from_port"], "to_port": of["to_port"]}
+        rule |= {"from_port": of["from_port"], "to_port": of["to_port"], "rule_desc": of["description"]}
     if "cidr_ipv4" in of:
         return {**rule, "cidr_ip": of["cidr_ipv4"]}
     return {**rule, "group_id": of["referenced_security_group_id"]}
@@ -287,6 +292,7 @@ def ecs_cluster(of: dict[str, Any], at: str) -> Task:
 MAKES: dict[str, Callable[[dict[str, Any], str], Task]] = {
     "aws_autoscaling_group": autoscaling_group,
     "aws_cloudwatch_log_group": log_group,
+    "aws_default_security_group": default_security_group,
     "aws_ecs_cluster": ecs_cluster,
     "aws_eip": eip,
     "aws_iam_instance_profile": instance_profile,

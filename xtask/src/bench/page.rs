@@ -23,13 +23,15 @@ fn with_table(page: &str, benchmark: &str, table: &str) -> Option<String> {
     Some(format!("{before}{begin}{table}\n{end}{after}"))
 }
 
-/// Of which size it is, and what day it is there.
+/// Of which size it is, what day it is there, and what else it has to do.
 pub(super) fn machine() -> String {
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     let memory = fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let kib = memory.lines().find_map(|line| line.strip_prefix("MemTotal:")?.trim().strip_suffix("kB"));
     let gib = kib.and_then(|kib| kib.trim().parse::<u64>().ok()).unwrap_or_default() / (1024 * 1024);
-    format!("{}, {cores} cores, {gib} GiB", today())
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load = load.split(' ').nth(2).unwrap_or("unknown").to_owned();
+    format!("{}, {cores} cores, {gib} GiB, load average of the last quarter of an hour {load}", today())
 }
 
 /// `2026-11-23`, in UTC.

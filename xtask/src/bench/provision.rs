@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 use super::{
@@ -37,8 +37,12 @@ pub(super) fn run(options: &Options) -> Result<()> {
         for (at, shape) in SHAPES.iter().enumerate() {
             for tool in Tool::ALL {
                 let name = format!("round {round}: {}, {}", shape.name, tool.name());
-                let made = run::stage_of(&name, || bench.run(tool, shape))?;
-                runs.entry((at, tool)).or_default().push(made);
+                match run::stage_of(&name, || bench.run(tool, shape)) {
+                    Ok(made) => runs.entry((at, tool)).or_default().push(made),
+                    // What others cannot do here is worth a row.
+                    Err(error) if tool.is_other() => eprintln!("{error:#}"),
+                    Err(error) => return Err(error),
+                }
             }
         }
     }
@@ -80,14 +84,19 @@ impl Report<'_> {
         self.runs.get(&(shape, tool)).map_or(&[], Vec::as_slice)
     }
 
-    /// How many times its critical path the tool took for the shape, in the median.
-    fn ratio(&self, at: usize, tool: Tool) -> Result<f64> {
-        Ok(median(self.runs(at, tool).iter().map(|run| run.seconds)) / self.critical_path(tool, &SHAPES[at])?)
+    /// How many times its critical path the tool took for the shape, in the median. Nothing if it never got there.
+    fn ratio(&self, at: usize, tool: Tool) -> Result<Option<f64>> {
+        let path = self.critical_path(tool, &SHAPES[at])?;
+        Ok(median(self.runs(at, tool).iter().map(|run| run.seconds)).map(|seconds| seconds / path))
     }
 
-    fn worst(&self, tool: Tool) -> Result<f64> {
-        let ratios: Result<Vec<f64>> = (0..SHAPES.len()).map(|at| self.ratio(at, tool)).collect();
-        Ok(ratios?.into_iter().fold(0.0, f64::max))
+    /// Of all shapes, to two digits.
+    fn worst(&self, tool: Tool) -> Result<Option<f64>> {
+        let mut worst: Option<f64> = None;
+        for at in 0..SHAPES.len() {
+            worst = worst.into_iter().chain(self.ratio(at, tool)?).reduce(f64::max);
+        }
+        Ok(worst.map(|ratio| (ratio * 100.0).round() / 100.0))
     }
 
     fn again(&self) -> impl Iterator<Item = (&'static str, &Again)> {
@@ -107,19 +116,7 @@ impl Report<'_> {
         ];
         for (at, shape) in SHAPES.iter().enumerate() {
             for tool in Tool::ALL {
-                let runs = self.runs(at, tool);
-                let Some(first) = runs.first() else { bail!("{} did not run", tool.name()) };
-                let path = self.critical_path(tool, shape)?;
-                lines.push(format!(
-                    "| {} | {} | {:.1} | {:.2} x {path:.1} s | {} | {:.1} | {} |",
-                    shape.name,
-                    tool.name(),
-                    median(runs.iter().map(|run| run.seconds)),
-                    self.ratio(at, tool)?,
-                    total(&first.calls),
-                    median(runs.iter().map(|run| run.emulator_seconds)),
-                    first.made,
-                ));
+                lines.push(self.row(at, shape, tool)?);
             }
         }
         lines.extend(["".into(), "A second `cluster up --no-wait`, with nothing to do:".into(), String::new()]);
@@ -130,15 +127,32 @@ impl Report<'_> {
         Ok(lines.join("\n"))
     }
 
+    fn row(&self, at: usize, shape: &Shape, tool: Tool) -> Result<String> {
+        let runs = self.runs(at, tool);
+        let (Some(first), Some(ratio)) = (runs.first(), self.ratio(at, tool)?) else {
+            return Ok(format!("| {} | {} | failed | | | | |", shape.name, tool.name()));
+        };
+        Ok(format!(
+            "| {} | {} | {:.1} | {ratio:.2} x {:.1} s | {} | {:.1} | {} |",
+            shape.name,
+            tool.name(),
+            median(runs.iter().map(|run| run.seconds)).unwrap_or_default(),
+            self.critical_path(tool, shape)?,
+            total(&first.calls),
+            median(runs.iter().map(|run| run.emulator_seconds)).unwrap_or_default(),
+            first.made,
+        ))
+    }
+
     fn json(&self) -> Result<Value> {
         let most = |of: fn(&Again) -> u64| self.again().map(|(_, again)| of(again)).max().unwrap_or_default();
         Ok(json!({
             "bench": "provision",
             "scale": self.options.scale,
-            "critical_path_ratio": rounded(self.worst(Tool::Cortex)?),
-            "ready_critical_path_ratio": rounded(self.worst(Tool::CortexReady)?),
-            "ansible_critical_path_ratio": rounded(self.worst(Tool::Ansible)?),
-            "boto3_critical_path_ratio": rounded(self.worst(Tool::Boto3)?),
+            "critical_path_ratio": self.worst(Tool::Cortex)?,
+            "ready_critical_path_ratio": self.worst(Tool::CortexReady)?,
+            "ansible_critical_path_ratio": self.worst(Tool::Ansible)?,
+            "boto3_critical_path_ratio": self.worst(Tool::Boto3)?,
             "noop_calls": most(|again| total(&again.calls)),
             "noop_writes": most(|again| again.writes),
         }))
@@ -158,14 +172,10 @@ fn listed(calls: &BTreeMap<String, u64>) -> String {
     shown.collect::<Vec<_>>().join(", ")
 }
 
-fn median(values: impl Iterator<Item = f64>) -> f64 {
+fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or_default()
-}
-
-fn rounded(ratio: f64) -> f64 {
-    (ratio * 100.0).round() / 100.0
+    values.get(values.len() / 2).copied()
 }
 
 #[cfg(test)]
@@ -181,6 +191,7 @@ mod tests {
 
     #[test]
     fn a_median_is_one_of_the_middle() {
-        assert!((median([3.0, 1.0, 2.0].into_iter()) - 2.0).abs() < f64::EPSILON);
+        assert_eq!(median([3.0, 1.0, 2.0].into_iter()), Some(2.0));
+        assert_eq!(median(std::iter::empty()), None);
     }
 }

@@ -28,6 +28,10 @@ pub(super) enum Tool {
 impl Tool {
     pub(super) const ALL: [Self; 4] = [Self::Cortex, Self::CortexReady, Self::Ansible, Self::Boto3];
 
+    pub(super) fn is_other(self) -> bool {
+        matches!(self, Self::Ansible | Self::Boto3)
+    }
+
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Cortex => "cortex cluster up --no-wait",
