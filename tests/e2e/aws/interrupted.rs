@@ -34,7 +34,7 @@ pub const DOWN: [&str; 5] = ["cluster", "down", "-c", "cluster.yaml", "--yes"];
 pub struct Ground {
     pub account: Account,
     pub network: Faults,
-    before: Inventory,
+    pub before: Inventory,
 }
 
 impl Ground {
