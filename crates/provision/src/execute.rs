@@ -16,6 +16,7 @@ mod pace;
 mod report;
 mod retry;
 mod step;
+mod twice;
 
 use std::{
     cmp::Reverse,
@@ -166,6 +167,7 @@ impl<'a> Run<'a> {
                 None => break,
             }
         }
+        self.note_doubles().await;
         self.report()
     }
 

@@ -140,6 +140,27 @@ async fn cancelled_it_finishes_what_is_in_flight_and_goes_on_later() {
     }
 }
 
+/// Somebody died after making a VPC that was not seen in time.
+#[tokio::test(start_paused = true)]
+async fn what_exists_twice_is_not_complete() {
+    let cloud = SimCloud::new(SimOptions { lag: Duration::from_secs(20), ..SimOptions::kind(1) });
+    let spec = spec(PUBLIC);
+    cloud.crash_at(1, provision::sim::Crash::After);
+    tokio::select! {
+        _ = spec.up(&cloud) => panic!("did not die"),
+        () = cloud.crashed() => cloud.revive(),
+    }
+    let report = spec.up(&cloud).await;
+    let told = report.to_string();
+    assert!(!report.is_complete() && report.remaining().next().is_none(), "{told}");
+    assert!(told.contains("an earlier attempt has made one too"), "{told}");
+    let plan = spec.plan(&cloud, "1").await.unwrap();
+    assert_eq!(plan.counts().delete, 1, "{plan}");
+    assert!(crate::ground::run(&plan, &cloud).await.is_complete());
+    sleep(Duration::from_secs(60)).await;
+    assert!(spec.plan(&cloud, "1").await.unwrap().is_empty());
+}
+
 #[tokio::test(start_paused = true)]
 async fn progress_is_told() {
     let mut cloud = Failing::new();
