@@ -122,7 +122,8 @@ impl Bench<'_> {
             }
             Tool::Ansible => {
                 let mut making = run::program(&self.python);
-                let text = run::stdout_of(making.arg(program("playbook.py")).arg(self.terraform(shape)))?;
+                making.arg(program("playbook.py")).arg(self.terraform(shape)).env("PYTHONDONTWRITEBYTECODE", "1");
+                let text = run::stdout_of(&mut making)?;
                 let playbook = self.place.join(format!("{}-playbook.json", shape.name));
                 fs::write(&playbook, text)?;
                 let mut command = run::program(&self.python);
