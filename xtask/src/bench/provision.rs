@@ -38,7 +38,10 @@ pub(super) fn run(options: &Options) -> Result<()> {
             for tool in Tool::ALL {
                 let name = format!("round {round}: {}, {}", shape.name, tool.name());
                 match run::stage_of(&name, || bench.run(tool, shape)) {
-                    Ok(made) => runs.entry((at, tool)).or_default().push(made),
+                    Ok(made) => {
+                        eprintln!("    made in {:.1} s with {} calls", made.seconds, total(&made.calls));
+                        runs.entry((at, tool)).or_default().push(made);
+                    }
                     // What others cannot do here is worth a row.
                     Err(error) if tool.is_other() => eprintln!("{error:#}"),
                     Err(error) => return Err(error),
