@@ -20,6 +20,7 @@ use super::{
     leave_on_panic,
     lines::Lines,
     picture::Picture,
+    stream::Stream,
     terminal::Terminal,
 };
 use crate::output::talk_through;
@@ -248,4 +249,46 @@ fn a_panic_leaves_the_tree_before_it_says_anything() {
     let panicked = std::thread::spawn(|| panic!("on purpose")).join();
     talk_through(None);
     assert!(panicked.is_err() && written.take().contains("\x1b[J\x1b[?25h"));
+}
+
+#[test]
+fn an_object_in_each_line_for_programs_and_a_sign_of_life() {
+    let written = Written::default();
+    let mut stream = Stream::new(Box::new(written.clone()));
+    let mut picture = Picture::default();
+    for (at, event) in script() {
+        picture.event(seconds(at), &event);
+        stream.event(seconds(at), &event, &picture);
+        if at == 10 {
+            stream.tick(seconds(39), &picture);
+            stream.tick(seconds(40), &picture);
+        }
+    }
+    stream.say(seconds(91), "\nthe end\n", &picture);
+    let written = written.take();
+    let lines: Vec<serde_json::Value> =
+        written.lines().map(|line| serde_json::from_str(line).expect("JSON in every line")).collect();
+    let events: Vec<&str> = lines.iter().filter_map(|line| line["event"].as_str()).collect();
+    assert_eq!(
+        events,
+        [
+            "started",
+            "done",
+            "started",
+            "done",
+            "waiting",
+            "started",
+            "retrying",
+            "failed",
+            "skipped",
+            "started",
+            "still_waiting",
+            "ready",
+            "done",
+            "message",
+        ]
+    );
+    assert_eq!(lines[6]["message"], "Throttling: Rate exceeded");
+    assert_eq!(lines[10]["waiting_for"], serde_json::json!(["nat-gateway/a", "listener/api"]));
+    assert_eq!(lines[13]["message"], "the end");
 }
