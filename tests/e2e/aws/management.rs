@@ -1,9 +1,12 @@
 //! The commands around `up` and `down`: plan, update, info, health, export; and what of a cluster can be kept.
 
-use std::fs;
+use std::{fs, time::Duration};
 
 use serde_json::{Value, json};
-use testkit::{emulator::Mode, eventually};
+use testkit::{
+    emulator::{Delays, Mode},
+    eventually,
+};
 
 use super::{
     ground::{Account, PUBLIC},
@@ -156,9 +159,10 @@ import boto3
 ec2 = boto3.client('ec2')
 found = ec2.describe_instances(Filters=[{'Name': 'tag:cortex.dev/resource', 'Values': ['instance/node/cpu']},
     {'Name': 'instance-state-name', 'Values': ['running']}])
-boto3.client('autoscaling').suspend_processes(AutoScalingGroupName='cortex-demo-node-cpu', ScalingProcesses=['Launch'])
 ec2.terminate_instances(InstanceIds=[found['Reservations'][0]['Instances'][0]['InstanceId']])
 ";
+    // Another one is started, and takes its time.
+    account.emulator.set_delays(&Delays::none().with("instance_start", Duration::from_secs(3600)));
     sdk(&account.emulator, &["-c", instance]);
     let ill = account.run(&["cluster", "health", "-c", "cluster.yaml"]).exits(8);
     assert!(ill.stdout.lines().any(|line| line.starts_with("node/cpu") && line.contains("ILL")), "{ill}");
@@ -179,7 +183,7 @@ async fn what_was_deployed_can_be_exported_and_survives_a_down_that_keeps_it() {
     assert_eq!(read(exported.join("model.onnx")), read(original.join("model.onnx")));
     let file = exported.join("cortex.yaml");
     let file = file.to_str().expect("UTF-8");
-    account.run(&["deploy", file]).ok().prints("digits is deployed as it is");
+    account.run(&["deploy", file]).ok().says("digits is deployed as it is");
     let again = account.run(&["cluster", "export", "-c", "cluster.yaml", "--to", "exported"]).exits(7);
     again.says("exported exists already: nothing was written");
     let unknown = account.run(&["cluster", "export", "-c", "cluster.yaml", "--to", "other", "nothing"]).exits(5);
