@@ -103,7 +103,10 @@ impl World {
     /// What happens by itself.
     pub(super) fn advance(&mut self, now: Instant) {
         self.interfaces.retain(|(_, until)| now < *until);
-        self.things.retain(|_, thing| thing.exists(now) || thing.seen.1.is_none_or(|until| now < until));
+        let over = |thing: &Thing| !thing.exists(now) && thing.seen.1.is_some_and(|until| until <= now);
+        if self.things.values().any(over) {
+            self.things.retain(|_, thing| !over(thing));
+        }
     }
 
     pub(super) fn number(&mut self) -> u64 {
