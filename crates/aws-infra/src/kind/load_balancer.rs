@@ -1,5 +1,7 @@
 //! Network load balancers.
 
+use std::collections::BTreeSet;
+
 use aws_sdk_elasticloadbalancingv2::types::{
     IpAddressType, LoadBalancer as Sdk, LoadBalancerAttribute, LoadBalancerSchemeEnum, LoadBalancerStateEnum,
     LoadBalancerTypeEnum,
@@ -110,6 +112,22 @@ async fn make(call: Call<'_>, wanted: &Wanted, balancer: &LoadBalancer<String>) 
     ids.ok_or_else(|| missing("ARN and DNS name of the load balancer"))
 }
 
+/// A subnet of a zone is replaced in two calls: "SetSubnets", Elastic Load Balancing API reference.
+async fn set_subnets(call: Call<'_>, current: &Observed, balancer: &LoadBalancer<String>) -> Result<()> {
+    let before = match &current.actual {
+        Some(Resource::LoadBalancer(before)) => before.subnets.clone(),
+        _ => BTreeSet::new(),
+    };
+    let stay: Vec<String> = before.intersection(&balancer.subnets).cloned().collect();
+    let all: Vec<String> = balancer.subnets.iter().cloned().collect();
+    let steps = if stay.is_empty() || stay.len() == before.len() { vec![all] } else { vec![stay, all] };
+    for subnets in steps {
+        let request = call.clients.elb.set_subnets().load_balancer_arn(&current.ids.id);
+        request.set_subnets(Some(subnets)).send().await.map_err(elb)?;
+    }
+    Ok(())
+}
+
 async fn set_attributes(call: Call<'_>, arn: &str, balancer: &LoadBalancer<String>) -> Result<()> {
     let attribute = |key: &str, on: bool| LoadBalancerAttribute::builder().key(key).value(on.to_string()).build();
     let request = call.clients.elb.modify_load_balancer_attributes().load_balancer_arn(arn);
@@ -129,9 +147,7 @@ pub(crate) async fn update(
     let fields = Fields::of(Kind::LoadBalancer, changes, &can)?;
     let arn = &current.ids.id;
     if fields.has("subnets") {
-        let subnets = balancer.subnets.iter().cloned().collect();
-        let request = call.clients.elb.set_subnets().load_balancer_arn(arn).set_subnets(Some(subnets));
-        request.send().await.map_err(elb)?;
+        set_subnets(call, current, balancer).await?;
     }
     if fields.has("security_groups") {
         let groups = balancer.security_groups.iter().cloned().collect();

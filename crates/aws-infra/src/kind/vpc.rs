@@ -2,7 +2,7 @@
 
 use aws_sdk_ec2::types::{AttributeBooleanValue, ResourceType, SecurityGroup, VpcAttributeName, VpcState};
 use provision::{
-    cloud::{Change, Ids, Observed, State, Wanted},
+    cloud::{Change, CloudError, ErrorKind, Ids, Observed, State, Wanted},
     resource::{Kind, Resource, Vpc},
 };
 
@@ -44,7 +44,7 @@ async fn settings(call: Call<'_>, vpc: &str) -> Result<(bool, bool, bool)> {
     let (support, names, group) = futures_util::join!(support, names, group);
     let on = |value: Option<AttributeBooleanValue>| value.and_then(|value| value.value).unwrap_or_default();
     let closed =
-        group?.is_none_or(|group| group.ip_permissions().is_empty() && group.ip_permissions_egress().is_empty());
+        group?.is_some_and(|group| group.ip_permissions().is_empty() && group.ip_permissions_egress().is_empty());
     let (support, names) = (support.map_err(ec2)?, names.map_err(ec2)?);
     Ok((on(support.enable_dns_support), on(names.enable_dns_hostnames), closed))
 }
@@ -101,7 +101,13 @@ async fn apply(call: Call<'_>, id: &str, vpc: &Vpc, support: bool, names: bool, 
 }
 
 async fn close(call: Call<'_>, vpc: &str) -> Result<()> {
-    let Some(group) = default_group(call, vpc).await? else { return Ok(()) };
+    // Every VPC has one; right after it was made, not everybody knows it yet.
+    let Some(group) = default_group(call, vpc).await? else {
+        return Err(CloudError::new(
+            ErrorKind::NotFoundYet,
+            format!("the default security group of {vpc} is not seen yet"),
+        ));
+    };
     let (ingress, egress) = (group.ip_permissions.unwrap_or_default(), group.ip_permissions_egress.unwrap_or_default());
     let id = group.group_id.unwrap_or_default();
     if !ingress.is_empty() {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aws_sdk_ec2::types::{ArchitectureType, InstanceType, InstanceTypeInfo};
+use aws_sdk_ec2::types::{ArchitectureType, InstanceType, InstanceTypeInfo, MemoryInfo, ProcessorInfo, VCpuInfo};
 use provision::{
     cloud::CloudError,
     plan::{Choice, Entry},
@@ -110,19 +110,18 @@ pub(super) async fn check(clients: &Clients, subject: Subject<'_>) -> Result<Vec
 fn judge(info: &InstanceTypeInfo) -> Finding {
     const CHECK: &str = "instance type";
     let name = info.instance_type().map_or("?", InstanceType::as_str);
-    let architectures = info.processor_info().map(|of| of.supported_architectures()).unwrap_or_default();
+    let architectures = info.processor_info().map(ProcessorInfo::supported_architectures).unwrap_or_default();
     if !architectures.contains(&ArchitectureType::X8664) {
         let message = format!("{name} is not x86-64, and the nodes' binary is");
         return Finding::refused(CHECK, message).hint("choose a type with processors of Intel or AMD");
     }
-    let vcpus = info.v_cpu_info().and_then(|of| of.default_v_cpus()).unwrap_or_default();
-    let memory = info.memory_info().and_then(|of| of.size_in_mib()).unwrap_or_default();
+    let vcpus = info.v_cpu_info().and_then(VCpuInfo::default_v_cpus).unwrap_or_default();
+    let memory = info.memory_info().and_then(MemoryInfo::size_in_mib).unwrap_or_default();
     Finding::passed(CHECK, format!("{name}: {vcpus} vCPUs, {} GiB", memory / 1024))
 }
 
 #[cfg(test)]
 mod tests {
-    use aws_sdk_ec2::types::ProcessorInfo;
     use provision::resource::SpotAllocation;
 
     use super::{super::Verdict, *};

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use aws_sdk_ec2::types::{Filter, Instance, InstanceLifecycleType, InstanceStateName, NatGatewayState};
+use aws_sdk_ec2::types::{
+    CpuOptions, Filter, Instance, InstanceLifecycleType, InstanceStateName, NatGatewayState, Reservation,
+};
 use aws_sdk_elasticloadbalancingv2::types::LoadBalancerTypeEnum;
 use provision::cloud::CloudError;
 
@@ -92,7 +94,7 @@ async fn vcpus(clients: &Clients, of: &str, spot: bool) -> Result<u32, CloudErro
     let filter = Filter::builder().name("instance-state-name").set_values(Some(states)).build();
     let pages = clients.ec2.describe_instances().filters(filter).into_paginator().items().send();
     let reservations = pages.collect::<Result<Vec<_>, _>>().await.map_err(ec2)?;
-    let instances = reservations.iter().flat_map(|reservation| reservation.instances());
+    let instances = reservations.iter().flat_map(Reservation::instances);
     let counted = instances.filter(|instance| running(instance) && counts(instance, of, spot));
     Ok(counted.map(threads).sum())
 }
@@ -110,7 +112,7 @@ fn counts(instance: &Instance, of: &str, spot: bool) -> bool {
 
 fn threads(instance: &Instance) -> u32 {
     let options = instance.cpu_options();
-    let cores = options.and_then(|options| options.core_count()).unwrap_or(1);
-    let threads = options.and_then(|options| options.threads_per_core()).unwrap_or(2);
+    let cores = options.and_then(CpuOptions::core_count).unwrap_or(1);
+    let threads = options.and_then(CpuOptions::threads_per_core).unwrap_or(2);
     u32::try_from(cores * threads).unwrap_or_default()
 }

@@ -210,8 +210,10 @@ impl<'a> Bringing<'a> {
         if cancel.is_cancelled() {
             return Err(Failure::new(Exit::Cancelled, "cli.cancelled", "interrupted").hint(again));
         }
-        let failed = report.remaining().count();
-        let message = format!("{failed} steps could not be done; see above");
+        let message = match (report.remaining().count(), report.not_ready.len()) {
+            (0, waiting) => format!("{waiting} resources were made and do not work yet; see above"),
+            (failed, _) => format!("{failed} steps could not be done; see above"),
+        };
         Err(Failure::new(Exit::General, "cluster.incomplete", message).hint(again))
     }
 }
