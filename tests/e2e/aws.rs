@@ -2,6 +2,7 @@
 //! HTTP and TLS; the AWS API by somebody else's code that enforces what AWS enforces (`docs/emulator.md`).
 
 mod certificate;
+mod control_role;
 mod four_commands;
 mod ground;
 mod identity;

@@ -249,7 +249,11 @@ impl<'a> Run<'a> {
         match result {
             Ok(()) => {}
             Err(Trouble::Failed(error)) => {
-                self.not_ready.insert(key.clone(), error.message);
+                self.not_ready.insert(key.clone(), error.message.clone());
+                // Whoever may not look does not get to know of anything of this kind.
+                if matches!(error.kind, ErrorKind::Denied { .. }) {
+                    self.stopped.get_or_insert(error);
+                }
             }
             Err(Trouble::Interrupted(_)) => {
                 self.not_ready.insert(key.clone(), "nobody waited for it".to_owned());

@@ -1,7 +1,7 @@
 """What others do to a cluster behind its back, in every kind of resource: `drift.py CLUSTER`.
 
 Each change is one that the next `up` takes back, so that all it may ever call is called. `drift.py CLUSTER clean` removes what
-they made for it, which is theirs.
+they made for it, which is theirs; `drift.py CLUSTER grow` adds what a cluster has when it has been at work.
 """
 
 import json
@@ -43,7 +43,9 @@ def network():
     ec2.replace_route(RouteTableId=first, DestinationCidrBlock="0.0.0.0/0", NatGatewayId=gateways[0])
     ec2.create_route(RouteTableId=first, DestinationCidrBlock="203.0.113.0/24", NatGatewayId=gateways[0])
     association = private[0]["Associations"][0]["RouteTableAssociationId"]
-    ec2.replace_route_table_association(AssociationId=association, RouteTableId=private[1]["RouteTableId"])
+    other = ec2.create_route_table(VpcId=vpc)["RouteTable"]["RouteTableId"]
+    ec2.create_tags(Resources=[other], Tags=[{"Key": "Name", "Value": "drift"}])
+    ec2.replace_route_table_association(AssociationId=association, RouteTableId=other)
     endpoint = ec2.describe_vpc_endpoints(Filters=[MINE])["VpcEndpoints"][0]
     ec2.modify_vpc_endpoint(VpcEndpointId=endpoint["VpcEndpointId"], RemoveRouteTableIds=[first])
 
@@ -155,8 +157,32 @@ def clean():
     elb.delete_target_group(TargetGroupArn=groups[0]["TargetGroupArn"])
     strays = ec2.describe_security_groups(Filters=[{"Name": "group-name", "Values": ["drift"]}])["SecurityGroups"]
     ec2.delete_security_group(GroupId=strays[0]["GroupId"])
+    tables = ec2.describe_route_tables(Filters=[{"Name": "tag:Name", "Values": ["drift"]}])["RouteTables"]
+    ec2.delete_route_table(RouteTableId=tables[0]["RouteTableId"])
 
 
-steps = (clean,) if "clean" in sys.argv[2:] else (network, security, balancing, identities, nodes, containers, storage)
-for step in steps:
+def grow():
+    """A service of the operator's with its task definition, and an instance that its group has lost."""
+    tags = {"cortex.dev/cluster-name": CLUSTER, "cortex.dev/resource": "grown"}
+    lower = [{"key": key, "value": value} for key, value in tags.items()]
+    container = {"name": "api", "image": "python:3.12", "memory": 64}
+    family, cluster = f"cortex-{CLUSTER}-api", f"cortex-{CLUSTER}"
+    ecs.register_task_definition(family=family, containerDefinitions=[container], tags=lower)
+    ecs.create_service(cluster=cluster, serviceName="api", taskDefinition=family, desiredCount=0, tags=lower)
+    subnet = ec2.describe_subnets(Filters=[MINE])["Subnets"][0]["SubnetId"]
+    template = ec2.describe_launch_templates(Filters=[MINE])["LaunchTemplates"][0]["LaunchTemplateName"]
+    image = ec2.describe_launch_template_versions(LaunchTemplateName=template)["LaunchTemplateVersions"][0]
+    upper = [{"Key": key, "Value": value} for key, value in tags.items()]
+    ec2.run_instances(
+        ImageId=image["LaunchTemplateData"]["ImageId"],
+        InstanceType="t3.small",
+        MinCount=1,
+        MaxCount=1,
+        SubnetId=subnet,
+        TagSpecifications=[{"ResourceType": "instance", "Tags": upper}],
+    )
+
+
+DRIFT = (network, security, balancing, identities, nodes, containers, storage)
+for step in {"clean": (clean,), "grow": (grow,)}[sys.argv[2]] if sys.argv[2:] else DRIFT:
     step()

@@ -15,7 +15,7 @@ use testkit::{
 
 use super::{
     ground::{Account, PUBLIC},
-    shapes::{HIGHLY_AVAILABLE, making, sdk},
+    shapes::{HIGHLY_AVAILABLE, INTERNAL, making, sdk},
 };
 
 const DOCUMENTS: [&str; 3] = ["create-network", "create-storage", "create-nodes"];
@@ -96,74 +96,202 @@ fn texts(value: &Value) -> Vec<String> {
     value.as_array().map_or_else(|| one(value).into_iter().collect(), |all| all.iter().filter_map(one).collect())
 }
 
-/// Runs the command again and again, each time with what was denied and nothing more, until it succeeds. Adds what was
-/// learnt, with what was said.
-fn learn(maker: &Maker, arguments: &[&str], learnt: &mut BTreeMap<String, String>) {
-    loop {
-        maker.allow(|action| learnt.contains_key(action));
-        let mark = maker.mark();
-        let outcome = maker.run(arguments);
-        let denied = maker.asked(mark, false);
-        if outcome.code == 0 {
-            assert!(denied.is_empty(), "{denied:?} was denied, and nobody was told\n{outcome}");
-            return;
-        }
-        let mut told = 0;
-        for (action, resource) in denied {
-            assert!(maker.actions().contains(&action), "{action} on {resource} is in no policy\n{outcome}");
-            let again = learnt.contains_key(&action);
-            assert!(!again, "{action} on {resource} was denied, though it is allowed\n{outcome}");
-            // Several calls are made at once, and only the first that is refused is told of.
-            if let Some(line) = outcome.stderr.lines().find(|line| line.contains(&action)) {
-                learnt.insert(action, line.to_owned());
-                told += 1;
+/// Only for checks before anything is made: whoever lacks them goes without the check. They stay out here, for one of them
+/// would say beforehand what is missing, and here each step has to.
+const CHECKS: [&str; 6] = [
+    "acm:DescribeCertificate",
+    "ec2:DescribeInstanceTypes",
+    "iam:GetPolicy",
+    "iam:SimulatePrincipalPolicy",
+    "pricing:GetProducts",
+    "servicequotas:ListServiceQuotas",
+];
+
+/// How many are taken out of the policies when not all are.
+const SAMPLE: usize = 6;
+
+/// All with `CORTEX_TEST_FULL=1`; else some, other ones with another `CORTEX_TEST_SEED`.
+fn sample(actions: &[String]) -> BTreeSet<String> {
+    if std::env::var_os("CORTEX_TEST_FULL").is_some() {
+        return actions.iter().cloned().collect();
+    }
+    let seed = std::env::var("CORTEX_TEST_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(7_usize);
+    println!("CORTEX_TEST_SEED={seed}");
+    // One of each part of the list, which is sorted by service.
+    let part = actions.len() / SAMPLE;
+    (0..SAMPLE).map(|number| actions[number * part + (seed * (number + 1) * 31) % part].clone()).collect()
+}
+
+/// Who learns by being refused what a cluster takes.
+struct Apprentice {
+    maker: Maker,
+    /// Left out of the policies until a denial has named them.
+    missing: BTreeSet<String>,
+    /// What was said of each.
+    said: BTreeMap<String, String>,
+}
+
+impl Apprentice {
+    fn allowed(&self, action: &str) -> bool {
+        !CHECKS.contains(&action) && (!self.missing.contains(action) || self.said.contains_key(action))
+    }
+
+    /// Runs the command again and again, each time with what the last denials have named, until it succeeds.
+    fn run(&mut self, arguments: &[&str]) -> Outcome {
+        loop {
+            self.maker.allow(|action| self.allowed(action));
+            let mark = self.maker.mark();
+            let outcome = self.maker.run(arguments);
+            let mut denied = self.maker.asked(mark, false);
+            denied.retain(|action, _| !CHECKS.contains(&action.as_str()));
+            if outcome.code == 0 {
+                assert!(denied.is_empty(), "{denied:?} was denied, and nobody was told\n{outcome}");
+                return outcome;
             }
+            let before = self.said.len();
+            for (action, resource) in denied {
+                assert!(self.maker.actions().contains(&action), "{action} on {resource} is in no policy\n{outcome}");
+                assert!(!self.allowed(&action), "{action} on {resource} was denied, though it is allowed\n{outcome}");
+                // Several calls are made at once; where the first refusal ends the command, only that one is told of.
+                if let Some(line) = said_of(&action, &outcome) {
+                    self.said.insert(action, line);
+                }
+            }
+            assert!(self.said.len() > before, "nobody was told what was denied\n{outcome}");
+            assert!(outcome.stderr.contains("docs/iam"), "nobody was told where permissions are\n{outcome}");
         }
-        assert!(told > 0, "nobody was told what was denied\n{outcome}");
     }
 }
 
-/// Nobody tries it: each with the reason.
-const NEVER_CALLED: [(&str, &str); 0] = [];
+/// The line that tells which step failed for want of this; of a command that ends at once, the error.
+fn said_of(action: &str, outcome: &Outcome) -> Option<String> {
+    let lines = || outcome.stderr.lines().filter(|line| line.contains(action));
+    let step = lines().find(|line| line.starts_with("failed: ") || line.starts_with("left: "));
+    let named = lines().any(|line| line.starts_with("error: ") && line.contains(&format!("{action} (needed to ")));
+    if named { step.or_else(|| lines().next()).map(str::to_owned) } else { None }
+}
 
-/// What others did to the cluster is taken back, whatever it was; and what the cluster grew goes with it.
+/// A whole life of a cluster: it is made, changed, repaired after others have been at it, and removed with what it grew. Every
+/// action that is missing from the policies is named by the step that needs it, and with it the same command goes on; at the
+/// end every action has been asked for.
 #[test]
-fn with_exactly_these_permissions_a_cluster_comes_changes_and_goes_and_none_is_for_nothing() {
+fn a_cluster_takes_these_permissions_and_says_which_are_missing() {
     let maker = Maker::of(Account::new(Mode::Strict));
-    let account = &maker.account;
-    account.configure(HIGHLY_AVAILABLE);
+    let actions: Vec<_> = maker.actions().into_iter().filter(|action| !CHECKS.contains(&action.as_str())).collect();
+    let missing = sample(&actions);
+    let mut apprentice = Apprentice { maker, missing, said: BTreeMap::new() };
+    whole_life(&mut apprentice);
+
+    for (action, line) in &apprentice.said {
+        println!("{action:<55} {line}");
+    }
+    let unsaid: Vec<_> = apprentice.missing.iter().filter(|action| !apprentice.said.contains_key(*action)).collect();
+    assert!(unsaid.is_empty(), "{unsaid:?} were not missed");
+    let called = apprentice.maker.asked(0, true);
+    let unused: Vec<_> = actions.into_iter().filter(|action| !called.contains_key(action)).collect();
+    assert!(unused.is_empty(), "{unused:?} are in the policies, and nothing calls them");
+}
+
+fn whole_life(apprentice: &mut Apprentice) {
+    let configure = |apprentice: &Apprentice, yaml: &str| apprentice.maker.account.configure(yaml);
+    let drift = repository("tests/e2e/aws/drift.py");
+    let others = |apprentice: &Apprentice, step: &[&str]| {
+        let arguments = [&[drift.to_str().expect("UTF-8"), "demo"], step].concat();
+        sdk(&apprentice.maker.account.emulator, &arguments);
+    };
+    configure(apprentice, HIGHLY_AVAILABLE);
+    apprentice.run(&making(&[])).prints("cluster demo ");
+    apprentice.run(&making(&[])).prints("nothing was changed");
+
+    let changed = HIGHLY_AVAILABLE.replace("203.0.113.0/24", "203.0.113.0/25").replace("research", "operations");
+    let group = "  - {name: more, instance_type: m5.large, min_instances: 1, max_instances: 2}";
+    let policy = "iam_policy_arns: ['arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess']";
+    configure(apprentice, &format!("{changed}{group}\nlog_retention_days: 30\n{policy}\n"));
+    apprentice.run(&making(&[])).prints("cluster demo ");
+
+    others(apprentice, &[]);
+    apprentice.run(&making(&[])).prints("cluster demo ");
+    apprentice.run(&making(&[])).prints("nothing was changed");
+    others(apprentice, &["clean"]);
+    others(apprentice, &["grow"]);
+    apprentice.run(&["cluster", "info", "-c", "cluster.yaml"]);
+    // Nobody tells ECS that instances are gone.
+    apprentice.maker.account.emulator.leave_agents_to_nodes();
+    apprentice.run(&["cluster", "down", "--name", "demo", "--region", "us-east-1", "--yes"]).prints("nothing left");
+}
+
+/// By everything that the documents say, as it is written there.
+fn comes_and_goes(account: Account, yaml: &str) {
+    let maker = Maker::of(account);
+    maker.account.configure(yaml);
     maker.allow(|_| true);
     maker.run(&making(&[])).ok().prints("cluster demo is up");
     maker.run(&making(&[])).ok().prints("nothing was changed");
-
-    let larger = "  - {name: more, instance_type: m5.large, min_instances: 1, max_instances: 2}\n";
-    let changed = HIGHLY_AVAILABLE.replace("203.0.113.0/24", "203.0.113.0/25").replace("research", "operations");
-    account.configure(&format!("{changed}{larger}log_retention_days: 30\n"));
-    maker.run(&making(&[])).ok().prints("cluster demo is up");
-
-    let drift = repository("tests/e2e/aws/drift.py");
-    let drift = drift.to_str().expect("UTF-8");
-    sdk(&account.emulator, &[drift, "demo"]);
-    maker.run(&making(&[])).ok().prints("cluster demo is up");
-    maker.run(&making(&[])).ok().prints("nothing was changed");
     maker.run(&["cluster", "info", "-c", "cluster.yaml"]).ok();
-    sdk(&account.emulator, &[drift, "demo", "clean"]);
-    maker.run(&["cluster", "down", "--name", "demo", "--region", "us-east-1", "--yes"]).ok().prints("nothing left");
-
-    let called = maker.asked(0, true);
-    let unused: Vec<_> = maker.actions().into_iter().filter(|action| !called.contains_key(action)).collect();
-    assert_eq!(unused, NEVER_CALLED.map(|(action, _)| action), "are in the policies, and nothing calls them");
+    maker.run(&["cluster", "down", "-c", "cluster.yaml", "--yes"]).ok().prints("nothing left");
+    assert_eq!(maker.asked(0, false), BTreeMap::new());
 }
 
 #[test]
-fn whoever_may_nothing_is_told_action_by_action_what_a_cluster_takes() {
-    let maker = Maker::of(Account::new(Mode::Strict));
+fn they_are_enough_for_an_internal_cluster_with_two_load_balancers() {
+    comes_and_goes(Account::new(Mode::Strict), INTERNAL);
+}
+
+#[test]
+fn they_are_enough_in_a_network_that_is_there() {
+    let account = Account::new(Mode::Strict);
+    let made = sdk(&account.emulator, &["-c", BROUGHT]);
+    let [one, two] = made.split_whitespace().collect::<Vec<_>>()[..] else { panic!("two subnets: {made}") };
+    let subnets = format!(
+        "subnets:\n  - {{availability_zone: us-east-1a, subnet_id: {one}}}\n  \
+         - {{availability_zone: us-east-1b, subnet_id: {two}}}\n"
+    );
+    comes_and_goes(account, &format!("{PUBLIC}{subnets}"));
+}
+
+/// Two public subnets with a way out.
+const BROUGHT: &str = r#"
+import boto3
+ec2 = boto3.client("ec2")
+vpc = ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
+gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=vpc)
+table = ec2.describe_route_tables(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["RouteTables"][0]["RouteTableId"]
+ec2.create_route(RouteTableId=table, DestinationCidrBlock="0.0.0.0/0", GatewayId=gateway)
+for number, zone in enumerate("ab"):
+    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.9.{number}.0/24", AvailabilityZone=f"us-east-1{zone}")
+    print(subnet["Subnet"]["SubnetId"])
+"#;
+
+#[test]
+fn they_are_enough_with_a_certificate_of_acm() {
+    let account = Account::new(Mode::Strict);
+    let program =
+        "import boto3\nprint(boto3.client('acm').request_certificate(DomainName='example.com')['CertificateArn'])";
+    let arn = sdk(&account.emulator, &["-c", program]);
+    comes_and_goes(account, &format!("{PUBLIC}ssl_certificate_arn: {}\n", arn.trim()));
+}
+
+#[test]
+fn they_are_enough_with_keys_that_the_cluster_runs_with() {
+    let account = Account::new(Mode::Strict);
+    let keys = account.emulator.create_user("cluster", &json!({}));
+    let keys = format!(
+        "cortex_aws_access_key_id: {}\ncortex_aws_secret_access_key: {}\n",
+        keys.access_key_id, keys.secret_access_key
+    );
+    comes_and_goes(account, &format!("{PUBLIC}{keys}"));
+}
+
+/// With nodes that boot: `up` waits for them, and `cert` has what the first of them made.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn they_are_enough_until_the_cluster_works() {
+    let maker = Maker::of(Account::with_nodes(Mode::Strict));
     maker.account.configure(PUBLIC);
-    let mut learnt = BTreeMap::new();
-    learn(&maker, &making(&[]), &mut learnt);
-    learn(&maker, &["cluster", "info", "-c", "cluster.yaml"], &mut learnt);
-    learn(&maker, &["cluster", "down", "-c", "cluster.yaml", "--yes"], &mut learnt);
-    for (action, said) in &learnt {
-        println!("{action:<55} {said}");
-    }
+    maker.allow(|_| true);
+    maker.run(&["cluster", "up", "-c", "cluster.yaml", "--yes"]).ok().prints("next: cortex env configure");
+    maker.run(&["cluster", "cert", "-c", "cluster.yaml"]).ok().prints("BEGIN CERTIFICATE");
+    maker.run(&["cluster", "info", "-c", "cluster.yaml"]).ok();
+    maker.run(&["cluster", "down", "-c", "cluster.yaml", "--yes"]).ok().prints("nothing left");
+    assert_eq!(maker.asked(0, false), BTreeMap::new());
 }

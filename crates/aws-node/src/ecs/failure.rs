@@ -41,12 +41,18 @@ fn tell(action: &str, status: u16, code: &str, message: &str) -> String {
     match code {
         "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" => {
             let said = if message.is_empty() { String::new() } else { format!("; AWS says: {message}") };
-            format!("{action}: {code}: the operator's role needs {action}{said}")
+            format!("{action}: {code}: the operator's role needs {}{said}", missing(message).unwrap_or(action))
         }
         "" => format!("{action}: status {status}"),
         _ if message.is_empty() => format!("{action}: {code}"),
         _ => format!("{action}: {code}: {message}"),
     }
+}
+
+/// "User: ARN is not authorized to perform: iam:PassRole on resource: ...": the action may be another one than the one called.
+fn missing(message: &str) -> Option<&str> {
+    let (_, rest) = message.split_once("to perform: ")?;
+    rest.split([' ', ',']).next().filter(|action| action.contains(':'))
 }
 
 #[cfg(test)]
@@ -57,6 +63,9 @@ mod tests {
     fn a_denial_names_the_permission() {
         let text = tell("ecs:CreateService", 400, "AccessDeniedException", "User is not authorized");
         assert!(text.contains("needs ecs:CreateService") && text.contains("User is not authorized"), "{text}");
+        let message = "User: arn:aws:sts::1:assumed-role/r/i is not authorized to perform: iam:PassRole on resource: r";
+        let text = tell("ecs:RegisterTaskDefinition", 400, "AccessDeniedException", message);
+        assert!(text.contains("needs iam:PassRole;"), "{text}");
         assert_eq!(
             tell("ecs:ListTasks", 400, "ClusterNotFoundException", "Cluster not found."),
             "ecs:ListTasks: ClusterNotFoundException: Cluster not found."

@@ -1,5 +1,7 @@
 //! Whose account, by which credentials.
 
+use std::collections::BTreeSet;
+
 use aws_config::SdkConfig;
 use aws_infra::{Caller, Clients, SetupError, load};
 use provision::cloud::{CloudError, ClusterId, ErrorKind};
@@ -53,8 +55,8 @@ pub fn setup(error: SetupError) -> Failure {
 pub fn cloud(error: &CloudError) -> Failure {
     match &error.kind {
         ErrorKind::Denied { action } => {
-            Failure::new(Exit::Refused, "aws.denied", format!("these credentials may not do {action}: {error}"))
-                .hint("ask the account's administrator for the permission, or use other credentials")
+            let message = format!("these credentials may not do {}: {error}", explained(action));
+            Failure::new(Exit::Refused, "aws.denied", message).hint(PERMISSIONS)
         }
         ErrorKind::CredentialsExpired => Failure::new(Exit::Refused, "aws.credentials_expired", error.to_string())
             .hint("get new credentials (`aws sso login`, or a new session) and run the same command again"),
@@ -64,6 +66,30 @@ pub fn cloud(error: &CloudError) -> Failure {
         }
         _ => Failure::new(Exit::General, "aws.failed", error.to_string()),
     }
+}
+
+const PERMISSIONS: &str = "ask the account's administrator for the permission (docs/iam has the policies that a cluster \
+                           takes), or use other credentials";
+
+/// `ec2:CreateVpc (needed to make vpc)`
+fn explained(action: &str) -> String {
+    let need = provision::permissions::need(action).map(|need| format!(" (needed {need})"));
+    format!("{action}{}", need.unwrap_or_default())
+}
+
+/// Of the steps that failed for good, if any of them was denied. `again` is how to go on.
+pub fn denied<'a>(errors: impl Iterator<Item = &'a CloudError>, again: &str) -> Option<Failure> {
+    let denied = errors.filter_map(|error| match &error.kind {
+        ErrorKind::Denied { action } => Some(explained(action)),
+        _ => None,
+    });
+    let denied: BTreeSet<String> = denied.collect();
+    if denied.is_empty() {
+        return None;
+    }
+    let denied: Vec<String> = denied.into_iter().collect();
+    let message = format!("these credentials may not do {}; see above", denied.join(", "));
+    Some(Failure::new(Exit::Refused, "aws.denied", message).hint(format!("{PERMISSIONS}; {again}")))
 }
 
 /// Of the standard AWS settings.

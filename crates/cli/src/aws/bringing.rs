@@ -8,7 +8,7 @@ use provision::{
     cloud::{ClusterId, Ids, Observed},
     desired::{Facts, Graph, desired, kept},
     diff::diff,
-    execute::{Report, Settings, execute},
+    execute::{Outcome, Report, Settings, execute},
     names,
     observe::observe,
     plan::Plan,
@@ -203,6 +203,13 @@ impl<'a> Bringing<'a> {
             say!("exists: {key} ({})", ids.id);
         }
         let again = "the same command goes on from here; `cortex cluster down` removes everything";
+        let failed = report.remaining().filter_map(|step| match &step.outcome {
+            Outcome::Failed { error } => Some(error),
+            _ => None,
+        });
+        if let Some(failure) = account::denied(failed.chain(&report.stopped), again) {
+            return Err(failure);
+        }
         if let Some(error) = &report.stopped {
             let failure = account::cloud(error);
             return Err(failure.hint(again));

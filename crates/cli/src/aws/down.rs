@@ -96,12 +96,17 @@ pub async fn down(name: &str, account: &Account, bucket: BucketName, options: &D
     }
     if !destroyed.is_complete() {
         say!("{}", destroyed.to_string().trim_end());
+        let again = "the same command goes on from here";
+        let errors = destroyed.remaining.iter().filter_map(|left| left.error.as_ref()).chain(destroyed.unseen.values());
+        if let Some(failure) = account::denied(errors.chain(&destroyed.stopped), again) {
+            return Err(failure);
+        }
         let failure = match &destroyed.stopped {
             Some(error) => account::cloud(error),
             None if cancel.is_cancelled() => Failure::new(Exit::Cancelled, "cli.cancelled", "interrupted"),
             None => Failure::new(Exit::General, "cluster.left", "not everything could be removed; see above"),
         };
-        return Err(failure.hint("the same command goes on from here"));
+        return Err(failure.hint(again));
     }
     let forgotten = forget(&cluster)?;
     for name in &forgotten {

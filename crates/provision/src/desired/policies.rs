@@ -97,18 +97,18 @@ pub(super) fn control(build: &Build<'_>) -> Policy {
     let here = json!({ "ArnEquals": { "ecs:cluster": cluster_arn } });
     let families = arn(build, "ecs", &format!("task-definition/{}-*:*", names::ecs_cluster(build.cluster)));
     policy(&[
-        allow(&["s3:ListBucket", "s3:ListBucketVersions", "s3:GetBucketLocation"], json!(bucket)),
-        allow(&["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], json!(format!("{bucket}/*"))),
+        allow(&["s3:ListBucket"], json!(bucket)),
+        allow(
+            &["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"],
+            json!(format!("{bucket}/*")),
+        ),
         allow(
             &["ecs:CreateService", "ecs:UpdateService", "ecs:DeleteService", "ecs:DescribeServices"],
             json!([ecs("service")]),
         ),
-        allow(&["ecs:DescribeTasks", "ecs:StopTask"], json!([ecs("task")])),
-        allow(
-            &["ecs:DescribeContainerInstances", "ecs:UpdateContainerInstancesState"],
-            json!([ecs("container-instance")]),
-        ),
-        allow(&["ecs:DescribeClusters", "ecs:ListContainerInstances"], json!([cluster_arn])),
+        allow(&["ecs:DescribeTasks"], json!([ecs("task")])),
+        allow(&["ecs:DescribeContainerInstances"], json!([ecs("container-instance")])),
+        allow(&["ecs:DescribeClusters"], json!([cluster_arn])),
         // These know no resource of their own, or one that cannot be told beforehand.
         allow_if(&["ecs:ListServices", "ecs:ListTasks"], json!("*"), here),
         allow(&["ecs:RegisterTaskDefinition", "ecs:DeleteTaskDefinitions"], json!([families])),
@@ -127,17 +127,7 @@ pub(super) fn control(build: &Build<'_>) -> Policy {
             json!([role_arn(build, "task")]),
             json!({ "StringEquals": { "iam:PassedToService": "ecs-tasks.amazonaws.com" } }),
         ),
-        allow(
-            &[
-                "logs:CreateLogStream",
-                "logs:PutLogEvents",
-                "logs:DescribeLogStreams",
-                "logs:GetLogEvents",
-                "logs:FilterLogEvents",
-                "logs:StartLiveTail",
-            ],
-            log_group(build),
-        ),
+        allow(&["logs:FilterLogEvents"], log_group(build)),
     ])
 }
 

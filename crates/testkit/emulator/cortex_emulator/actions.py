@@ -101,6 +101,12 @@ def resources_of(request: AwsRequest, account: str) -> list[Forms]:
     return list(finder(request, f"{request.region}:{account}")) or [("*",)]
 
 
+def names_what_is_gone(request: AwsRequest, account: str) -> bool:
+    """Whether it names its resources by an association that is no more: nobody can tell which, and the operation says so."""
+    association = request.form.get("AssociationId") if request.service == "ec2" else None
+    return association is not None and not _associated(association, f"{request.region}:{account}")
+
+
 def s3_arn(request: AwsRequest) -> str:
     path = f"{request.bucket}/{request.key}" if request.key else request.bucket
     return f"arn:aws:s3:::{path}" if path else "*"
@@ -146,11 +152,14 @@ def _ec2(request: AwsRequest, place: str) -> Iterator[Forms]:
         # Rules are resources of their own only where they are given tags.
         if kind != "security-group-rule" or kind in tagged:
             yield (f"arn:aws:ec2:{place}:{kind}/*",)
+    association = request.form.get("AssociationId")
     # What a template says is asked for when something is launched by it.
     named = {value for name, value in request.form.items() if not name.startswith("LaunchTemplateData.")}
-    for value in sorted(named | _associated(request.form.get("AssociationId"), place)):
+    for value in sorted(named | _associated(association, place)):
         found = _EC2_ID.match(value)
-        if found:
+        # A subnet that gets another table: the one that it had is not asked for.
+        replaced = request.action == "ReplaceRouteTableAssociation" and value not in named and value.startswith("rtb-")
+        if found and not replaced:
             owner = place if found[1] != "ami" else f"{place.partition(':')[0]}:"
             yield (f"arn:aws:ec2:{owner}:{_EC2_TYPES[found[1]]}/{value}",)
 

@@ -14,7 +14,7 @@ from moto.core import DEFAULT_ACCOUNT_ID
 from moto.s3.models import FakeBucket, s3_backends
 
 from . import policy, principals, sigv4
-from .actions import action_of, resources_of, s3_arn
+from .actions import action_of, names_what_is_gone, resources_of, s3_arn
 from .calls import PERMISSIONS
 from .context import context_of, without_others_tags
 from .errors import AwsError
@@ -127,6 +127,8 @@ class Gate:
     def _authorize(self, request: AwsRequest) -> None:
         action = action_of(request)
         if action in _FREE or (request.action == "DeleteObjects" and BOOK.rules["delete_each_object"].active):
+            return
+        if names_what_is_gone(request, self.principal.account):
             return
         resource_policy = _bucket_policy(request) or _trust_policy(request)
         for forms in resources_of(request, self.principal.account):
