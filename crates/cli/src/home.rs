@@ -39,6 +39,7 @@ impl Home {
     }
 
     /// What AWS has said about its prices.
+    #[cfg(feature = "aws")]
     pub fn prices(&self) -> PathBuf {
         self.0.join("prices")
     }

@@ -47,12 +47,14 @@ pub fn data(text: &str) -> Result<(), Failure> {
 pub trait Talk: Send + Sync {
     fn say(&self, text: &str);
     /// The process is about to end.
+    #[cfg_attr(not(feature = "aws"), expect(dead_code, reason = "only clusters on AWS are drawn while they are made"))]
     fn leave(&self);
 }
 
 static TALK: RwLock<Option<Arc<dyn Talk>>> = RwLock::new(None);
 
 /// Lines of talk go through `talk` from now on, or straight to standard error.
+#[cfg_attr(not(feature = "aws"), expect(dead_code, reason = "only clusters on AWS are drawn while they are made"))]
 pub fn talk_through(talk: Option<Arc<dyn Talk>>) {
     *TALK.write().unwrap_or_else(PoisonError::into_inner) = talk;
 }
@@ -70,6 +72,7 @@ pub fn speak(text: &str) {
 }
 
 /// To be called before the process ends in the middle of something.
+#[cfg_attr(not(feature = "aws"), expect(dead_code, reason = "only clusters on AWS are drawn while they are made"))]
 pub fn leave() {
     if let Some(talk) = talk() {
         talk.leave();
