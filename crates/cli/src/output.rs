@@ -47,7 +47,6 @@ pub fn data(text: &str) -> Result<(), Failure> {
 pub trait Talk: Send + Sync {
     fn say(&self, text: &str);
     /// The process is about to end.
-    #[cfg_attr(not(feature = "aws"), expect(dead_code, reason = "only clusters on AWS are drawn while they are made"))]
     fn leave(&self);
 }
 
