@@ -85,7 +85,10 @@ pub async fn gather(
     let cluster =
         ClusterId { name: name.to_owned(), region: aws.region.clone(), account_id: caller.account_id.clone() };
     let (availability_zones, brought_network) = match &aws.network.vpc {
-        Vpc::Own { .. } => (zones::usable(clients, &instance_types(aws)).await?, None),
+        Vpc::Own { availability_zones: written, .. } => match settled(written, &kept, &instance_types(aws)) {
+            true => (kept.availability_zones.iter().cloned().collect(), None),
+            false => (zones::usable(clients, &instance_types(aws)).await?, None),
+        },
         Vpc::Brought { subnets, load_balancer_subnets } => {
             let all: Vec<&Subnet> = subnets.iter().chain(load_balancer_subnets).collect();
             (Vec::new(), Some(network::brought(clients, &all).await?))
@@ -115,6 +118,13 @@ pub async fn gather(
         runtime_identity,
         kept,
     })
+}
+
+/// Whether a cluster that is there answers the question itself.
+fn settled(written: &[String], kept: &Kept, types: &BTreeSet<&str>) -> bool {
+    kept.availability_zones.len() >= 2
+        && written.iter().all(|zone| kept.availability_zones.contains(zone))
+        && types.iter().all(|name| kept.instance_types.contains(*name))
 }
 
 fn instance_types(aws: &Aws) -> BTreeSet<&str> {

@@ -3,10 +3,10 @@
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use api::cluster::ApiCertificate;
-use aws_infra::{AwsCloud, BucketName, gather};
+use aws_infra::{AccountFacts, AwsCloud, BucketName, FactsError, gather};
 use provision::{
     cloud::{ClusterId, Ids, Observed},
-    desired::{Facts, Graph, desired, kept},
+    desired::{Facts, Graph, Kept, desired, kept},
     diff::diff,
     execute::{Outcome, Report, Settings, execute},
     names,
@@ -16,6 +16,7 @@ use provision::{
 };
 use spec::cluster::Aws;
 use state::State;
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -59,6 +60,8 @@ pub struct Bringing<'a> {
     files: [artifacts::Upload; 2],
     settings: Settings,
     bucket: String,
+    /// What AWS has told already, and what was there when it was asked.
+    told: Mutex<Option<(Kept, AccountFacts)>>,
 }
 
 /// What is there, what is wanted, and what is to be done about it.
@@ -123,15 +126,7 @@ impl<'a> Bringing<'a> {
     }
 
     async fn facts(&self, observed: &[Observed]) -> Result<(Facts, ClusterContents), Failure> {
-        let caller = self.account.caller.clone();
-        let facts = gather(&self.account.clients, caller, self.name, self.aws, kept(observed)).await;
-        let facts = facts.map_err(|error| match error {
-            aws_infra::FactsError::Cloud(error) => account::cloud(&error),
-            aws_infra::FactsError::RuntimeIdentity(error) => {
-                account::setup(error).about("the keys that the cluster is to run with")
-            }
-            other => Failure::new(Exit::InvalidConfig, "cluster.facts", other.to_string()),
-        })?;
+        let facts = self.told(kept(observed)).await?;
         let [binary, runtime] = &self.files;
         let recorded = Recorded {
             aws: self.aws.clone(),
@@ -148,6 +143,27 @@ impl<'a> Bringing<'a> {
         let contents = ClusterContents::new(&self.node, &recorded, &files, keys, pem, Ports::of(self.aws));
         let objects = contents.objects(&self.node);
         Ok((facts.into_facts(binary.artifact.clone(), runtime.artifact.clone(), objects), contents))
+    }
+
+    /// Asked once, unless somebody has been at work in between.
+    async fn told(&self, kept: Kept) -> Result<AccountFacts, Failure> {
+        let mut told = self.told.lock().await;
+        if let Some((before, facts)) = &*told
+            && *before == kept
+        {
+            return Ok(facts.clone());
+        }
+        let caller = self.account.caller.clone();
+        let facts = gather(&self.account.clients, caller, self.name, self.aws, kept.clone()).await;
+        let facts = facts.map_err(|error| match error {
+            FactsError::Cloud(error) => account::cloud(&error),
+            FactsError::RuntimeIdentity(error) => {
+                account::setup(error).about("the keys that the cluster is to run with")
+            }
+            other => Failure::new(Exit::InvalidConfig, "cluster.facts", other.to_string()),
+        })?;
+        *told = Some((kept, facts.clone()));
+        Ok(facts)
     }
 
     /// Under the lease, which needs the bucket: that is made first. Returns what everything is called, and the plan that

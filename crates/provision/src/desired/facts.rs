@@ -75,6 +75,8 @@ pub struct BroughtNetwork {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Kept {
     pub availability_zones: BTreeSet<String>,
+    /// Those that there are groups of: every zone of the cluster's offers them.
+    pub instance_types: BTreeSet<String>,
     /// By launch template.
     pub images: BTreeMap<Key, String>,
 }
@@ -89,6 +91,10 @@ pub fn kept(observed: &[Observed]) -> Kept {
             }
             Some(Resource::LaunchTemplate(template)) => {
                 kept.images.insert(found.key.clone(), template.image_id.clone());
+                kept.instance_types.insert(template.instance_type.clone());
+            }
+            Some(Resource::AutoScalingGroup(group)) => {
+                kept.instance_types.extend(group.mixed.iter().flat_map(|mixed| mixed.instance_types.iter().cloned()));
             }
             _ => {}
         }
