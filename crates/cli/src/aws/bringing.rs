@@ -102,6 +102,7 @@ impl<'a> Bringing<'a> {
             files: [binary, runtime],
             settings,
             bucket,
+            told: Mutex::default(),
         })
     }
 
