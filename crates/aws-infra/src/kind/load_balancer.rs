@@ -7,7 +7,7 @@ use aws_sdk_elasticloadbalancingv2::types::{
     LoadBalancerTypeEnum,
 };
 use provision::{
-    cloud::{Change, Ids, Observed, State, Wanted},
+    cloud::{Change, ErrorKind, Ids, Observed, State, Wanted},
     resource::{Key, Kind, LoadBalancer, Resource},
 };
 use spec::cluster::Scheme;
@@ -112,20 +112,21 @@ async fn make(call: Call<'_>, wanted: &Wanted, balancer: &LoadBalancer<String>) 
     ids.ok_or_else(|| missing("ARN and DNS name of the load balancer"))
 }
 
-/// A subnet of a zone is replaced in two calls: "SetSubnets", Elastic Load Balancing API reference.
+/// Where a zone gets another subnet, one call is refused and two are needed: "SetSubnets", Elastic Load Balancing API
+/// reference.
 async fn set_subnets(call: Call<'_>, current: &Observed, balancer: &LoadBalancer<String>) -> Result<()> {
-    let before = match &current.actual {
-        Some(Resource::LoadBalancer(before)) => before.subnets.clone(),
-        _ => BTreeSet::new(),
-    };
-    let stay: Vec<String> = before.intersection(&balancer.subnets).cloned().collect();
-    let all: Vec<String> = balancer.subnets.iter().cloned().collect();
-    let steps = if stay.is_empty() || stay.len() == before.len() { vec![all] } else { vec![stay, all] };
-    for subnets in steps {
+    let set = async |subnets: &BTreeSet<String>| {
         let request = call.clients.elb.set_subnets().load_balancer_arn(&current.ids.id);
-        request.set_subnets(Some(subnets)).send().await.map_err(elb)?;
+        request.set_subnets(Some(subnets.iter().cloned().collect())).send().await.map(drop).map_err(elb)
+    };
+    let Err(refused) = set(&balancer.subnets).await else { return Ok(()) };
+    let Some(Resource::LoadBalancer(before)) = &current.actual else { return Err(refused) };
+    let stay: BTreeSet<String> = before.subnets.intersection(&balancer.subnets).cloned().collect();
+    if refused.kind != ErrorKind::Invalid || stay.is_empty() {
+        return Err(refused);
     }
-    Ok(())
+    set(&stay).await?;
+    set(&balancer.subnets).await
 }
 
 async fn set_attributes(call: Call<'_>, arn: &str, balancer: &LoadBalancer<String>) -> Result<()> {
