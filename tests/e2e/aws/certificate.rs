@@ -185,13 +185,28 @@ fn dates(text: &str) -> String {
     text.lines().map(|text| line(text) + "\n").collect()
 }
 
+/// A certificate that ACM calls issued.
+const IMPORTED: &str = "
+import boto3, datetime
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+key, now = ec.generate_private_key(ec.SECP256R1()), datetime.datetime.now(datetime.timezone.utc)
+name = x509.Name([x509.NameAttribute(x509.oid.NameOID.COMMON_NAME, 'models.example.test')])
+names = [x509.DNSName(each) for each in ('models.example.test', '*.example.test')]
+made = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+made = made.serial_number(7).not_valid_before(now).not_valid_after(now + datetime.timedelta(days=365))
+made = made.add_extension(x509.SubjectAlternativeName(names), critical=False).sign(key, hashes.SHA256())
+pem, private = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+print(boto3.client('acm').import_certificate(Certificate=made.public_bytes(pem),
+    PrivateKey=key.private_bytes(pem, private, serialization.NoEncryption()))['CertificateArn'])
+";
+
 /// The load balancer ends TLS with the certificate of ACM: its name and the public authorities are what counts.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_certificate_of_acm_is_verified_by_its_name_at_the_load_balancers_address() {
     let account = Account::with_nodes(Mode::Strict);
-    let request = "import boto3; print(boto3.client('acm').request_certificate(DomainName='models.example.test', \
-                   SubjectAlternativeNames=['*.example.test'], ValidationMethod='DNS')['CertificateArn'])";
-    let arn = sdk(&account.emulator, &["-c", request]);
+    let arn = sdk(&account.emulator, &["-c", IMPORTED]);
     account.configure(&format!("{PUBLIC}ssl_certificate_arn: {}\n", arn.trim()));
     let made = account.up().ok().prints(&format!("point {NAME} at "));
     let (root, balancer) = pki::server(NAME, "{\"status\":\"ok\",\"from\":\"acm\"}").await;

@@ -21,7 +21,7 @@ use tokio::task::JoinSet;
 
 use super::{
     ground::{Account, PUBLIC},
-    shapes::{administrator, making, same},
+    shapes::{administrator, changes, making, same},
 };
 
 /// How many places of the whole `up` are tried, and of the whole `down`.
@@ -61,22 +61,22 @@ impl Ground {
         tokio::task::block_in_place(|| self.account.cortex.run_command(self.command(arguments)))
     }
 
-    /// Counts the calls as they come, before anything becomes of them.
+    /// Counts the calls that change something as they come, before anything becomes of them.
     fn counter(&self) -> Arc<AtomicUsize> {
         let seen = Arc::new(AtomicUsize::new(0));
         let counter = Arc::clone(&seen);
-        let count = move |_: &_| {
-            counter.fetch_add(1, Ordering::SeqCst);
+        let count = move |call: &testkit::faults::Call| {
+            counter.fetch_add(usize::from(changes(call)), Ordering::SeqCst);
             false
         };
         self.network.add(Rule::new(Fault::Hold, When::Always).on(count));
         seen
     }
 
-    /// `up` until it has made so many calls, and these are held.
+    /// `up` until it has made so many calls that change something, which are held from then on.
     async fn up_until(&self, who: &Credentials, calls: usize) -> Running {
         let seen = self.counter();
-        self.network.add(Rule::new(Fault::Hold, When::From(calls as u64)));
+        self.network.add(Rule::new(Fault::Hold, When::From(calls as u64)).on(changes));
         let running = Running::start(self.command_of(who, &making(&[])), self.account.cortex.root().join("up.log"));
         eventually("the call has come", async || {
             let seen = seen.load(Ordering::SeqCst);
@@ -226,7 +226,7 @@ async fn a_session_ends_in_the_middle_of_up_and_a_new_one_goes_on() {
     let emulator = &ground.account.emulator;
     let role = administrator(emulator);
     let session = emulator.assume(&role, "this-morning");
-    let mut up = ground.up_until(&session, 120).await;
+    let mut up = ground.up_until(&session, 24).await;
     emulator.expire_credentials(&session);
     ground.network.release();
     let (code, said) = up.end();
@@ -247,7 +247,7 @@ async fn a_session_ends_in_the_middle_of_up_and_a_new_one_goes_on() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn ctrl_c_finishes_what_is_in_flight_and_says_what_there_is() {
     let ground = Ground::new().await;
-    let mut up = ground.up_until(&ground.account.emulator.admin, 100).await;
+    let mut up = ground.up_until(&ground.account.emulator.admin, 20).await;
     up.interrupt();
     up.says("finishing what is in flight").await;
     ground.network.release();
@@ -264,7 +264,7 @@ async fn ctrl_c_finishes_what_is_in_flight_and_says_what_there_is() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn ctrl_c_and_then_down_leaves_nothing() {
     let ground = Ground::new().await;
-    let mut up = ground.up_until(&ground.account.emulator.admin, 140).await;
+    let mut up = ground.up_until(&ground.account.emulator.admin, 40).await;
     up.interrupt();
     up.says("finishing what is in flight").await;
     ground.network.release();
@@ -276,7 +276,7 @@ async fn ctrl_c_and_then_down_leaves_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn ctrl_c_twice_stops_at_once() {
     let ground = Ground::new().await;
-    let mut up = ground.up_until(&ground.account.emulator.admin, 100).await;
+    let mut up = ground.up_until(&ground.account.emulator.admin, 20).await;
     up.interrupt();
     up.says("finishing what is in flight").await;
     up.interrupt();
@@ -290,7 +290,7 @@ async fn ctrl_c_twice_stops_at_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_killed_up_is_waited_for_and_then_gone_on_with() {
     let ground = Ground::new().await;
-    let mut up = ground.up_until(&ground.account.emulator.admin, 120).await;
+    let mut up = ground.up_until(&ground.account.emulator.admin, 24).await;
     up.process.kill().expect("it runs");
     up.end();
     // What it had asked for happens, though nobody hears of it any more.

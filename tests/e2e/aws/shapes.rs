@@ -5,6 +5,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 use testkit::{
     emulator::{Call, Emulator, Inventory, python},
+    faults,
     project::repository,
 };
 
@@ -114,6 +115,12 @@ pub fn actions(calls: &[Call]) -> Vec<String> {
 pub fn making<'a>(more: &[&'a str]) -> Vec<&'a str> {
     let small = ["cluster", "up", "--yes", "--no-wait", "--node-binary", "/bin/true", "--onnxruntime", "/bin/true"];
     [small.as_slice(), more].concat()
+}
+
+/// Whether a call can have an effect.
+pub fn changes(call: &faults::Call) -> bool {
+    let asking = ["Describe", "Get", "List", "Simulate"].iter().any(|verb| call.action.starts_with(verb));
+    !asking && !(call.service == "s3" && ["GET", "HEAD"].contains(&call.method.as_str()))
 }
 
 /// A role that may do everything, for sessions.

@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 
 use super::{
     interrupted::{DOWN, Ground},
-    shapes::{making, same},
+    shapes::{changes, making, same},
 };
 
 /// Accounts at once.
@@ -140,11 +140,7 @@ fn name(fault: Fault) -> &'static str {
 }
 
 fn of(call: &Call) -> Of {
-    let asking = ["Describe", "Get", "List", "Simulate"].iter().any(|verb| call.action.starts_with(verb));
-    match asking || (call.service == "s3" && ["GET", "HEAD"].contains(&call.method.as_str())) {
-        true => Of::Asking,
-        false => Of::Changing,
-    }
+    if changes(call) { Of::Changing } else { Of::Asking }
 }
 
 /// Of every call, or of one of each stretch: the one that is lost.

@@ -72,9 +72,15 @@ pub struct Planned {
 }
 
 impl<'a> Bringing<'a> {
-    pub async fn prepare(name: &'a str, aws: &'a Aws, account: &'a Account, files: &Files) -> Result<Self, Failure> {
-        let certificate = certificate::files(&aws.certificate, &files.directory)?;
-        let certificate = certificate::choose(&aws.certificate, certificate, &account.clients).await?;
+    /// `own`: the user's certificate.
+    pub async fn prepare(
+        name: &'a str,
+        aws: &'a Aws,
+        account: &'a Account,
+        own: Option<Chosen>,
+        files: &Files,
+    ) -> Result<Self, Failure> {
+        let certificate = certificate::choose(&aws.certificate, own, &account.clients).await?;
         let home = Home::find()?;
         let binary = artifacts::node_binary(files.node_binary.as_deref()).await?;
         let runtime = artifacts::onnxruntime(&home, files.onnxruntime.as_deref()).await?;

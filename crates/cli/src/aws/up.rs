@@ -17,7 +17,8 @@ use state::read;
 use super::{
     account::{self, Account},
     bringing::{Bringing, Files, Planned},
-    certificate, checks, cost,
+    certificate::{self, Chosen},
+    checks, cost,
     interrupt::interruptible,
     progress::Progress,
     ready,
@@ -70,8 +71,8 @@ struct Outcome {
 pub async fn up(name: &str, aws: &Aws, options: &Options) -> Result<(), Failure> {
     let begun = Instant::now();
     let progress = Progress::begin(options.output, options.trace.as_deref(), &format!("cluster up {name}"))?;
-    let (aws, account) = connect(aws).await?;
-    let bringing = Bringing::prepare(name, &aws, &account, &options.files).await?;
+    let (aws, own, account) = connect(aws, &options.files).await?;
+    let bringing = Bringing::prepare(name, &aws, &account, own, &options.files).await?;
     let cancel = interruptible();
     let planned = bringing.plan().await?;
     if options.existing {
@@ -105,8 +106,8 @@ pub async fn up(name: &str, aws: &Aws, options: &Options) -> Result<(), Failure>
 
 /// Shows what `up` would do, and does nothing.
 pub async fn plan(name: &str, aws: &Aws, files: &Files, output: Format) -> Result<(), Failure> {
-    let (aws, account) = connect(aws).await?;
-    let bringing = Bringing::prepare(name, &aws, &account, files).await?;
+    let (aws, own, account) = connect(aws, files).await?;
+    let bringing = Bringing::prepare(name, &aws, &account, own, files).await?;
     let Planned { plan, graph, .. } = bringing.plan().await?;
     let (findings, bill) = tokio::join!(checks::look(&account, &aws, &plan), cost::estimate(&account, &graph));
     let changes = !plan.is_empty();
@@ -124,18 +125,20 @@ pub async fn plan(name: &str, aws: &Aws, files: &Files, output: Format) -> Resul
 
 /// Prints everything that `up` would want there to be, as Terraform has it.
 pub async fn terraform_json(name: &str, aws: &Aws, files: &Files) -> Result<(), Failure> {
-    let (aws, account) = connect(aws).await?;
-    let Planned { graph, .. } = Bringing::prepare(name, &aws, &account, files).await?.plan().await?;
+    let (aws, own, account) = connect(aws, files).await?;
+    let Planned { graph, .. } = Bringing::prepare(name, &aws, &account, own, files).await?.plan().await?;
     Format::Json.print(&provision::export::terraform_json(&graph), |_| String::new())
 }
 
-/// The file with the keys to run with, and the account.
-async fn connect(aws: &Aws) -> Result<(Aws, Account), Failure> {
+/// Everything that can be judged here, before AWS is asked anything: the file with the keys to run with, the user's own
+/// certificate; then the account.
+async fn connect(aws: &Aws, files: &Files) -> Result<(Aws, Option<Chosen>, Account), Failure> {
     let runtime_credentials = runtime_keys(aws)?;
     let aws = Aws { runtime_credentials, ..aws.clone() };
     refuse_unsupported(&aws)?;
+    let own = certificate::files(&aws.certificate, &files.directory)?;
     let account = account::connect(Some(&aws.region), aws.create_credentials.as_ref()).await?;
-    Ok((aws, account))
+    Ok((aws, own, account))
 }
 
 fn question(plan: &Plan, account: &Account, bill: &Bill) -> String {
