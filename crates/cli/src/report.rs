@@ -108,7 +108,12 @@ impl From<ClientError> for Failure {
 
 impl From<state::StateError> for Failure {
     fn from(error: state::StateError) -> Self {
-        Self::new(Exit::General, "state.failed", error.to_string())
+        let failure = Self::new(Exit::General, "state.failed", error.to_string());
+        // So the State in a bucket says it, with the permission that it takes.
+        if failure.message.contains("AccessDenied: the credentials need ") {
+            return failure.hint("docs/iam has the policies that a cluster takes");
+        }
+        failure
     }
 }
 

@@ -107,6 +107,9 @@ const CHECKS: [&str; 6] = [
     "servicequotas:ListServiceQuotas",
 ];
 
+/// For instances that ECS does not know to be gone yet; the emulator's knows at once.
+const NOT_CALLED: [&str; 1] = ["ecs:DeregisterContainerInstance"];
+
 /// How many are taken out of the policies when not all are.
 const SAMPLE: usize = 6;
 
@@ -136,6 +139,10 @@ impl Apprentice {
         !CHECKS.contains(&action) && (!self.missing.contains(action) || self.said.contains_key(action))
     }
 
+    fn unsaid(&self) -> Vec<&String> {
+        self.missing.iter().filter(|action| !self.said.contains_key(*action)).collect()
+    }
+
     /// Runs the command again and again, each time with what the last denials have named, until it succeeds.
     fn run(&mut self, arguments: &[&str]) -> Outcome {
         loop {
@@ -145,7 +152,15 @@ impl Apprentice {
             let mut denied = self.maker.asked(mark, false);
             denied.retain(|action, _| !CHECKS.contains(&action.as_str()));
             if outcome.code == 0 {
-                assert!(denied.is_empty(), "{denied:?} was denied, and nobody was told\n{outcome}");
+                for (action, resource) in denied {
+                    let line = outcome.stderr.lines().find(|line| line.contains(&action));
+                    let line = line.unwrap_or_else(|| panic!("{action} on {resource}: nobody was told\n{outcome}"));
+                    assert!(
+                        !self.allowed(&action),
+                        "{action} on {resource} was denied, though it is allowed\n{outcome}"
+                    );
+                    self.said.insert(action, line.to_owned());
+                }
                 return outcome;
             }
             let before = self.said.len();
@@ -167,7 +182,9 @@ impl Apprentice {
 fn said_of(action: &str, outcome: &Outcome) -> Option<String> {
     let lines = || outcome.stderr.lines().filter(|line| line.contains(action));
     let step = lines().find(|line| line.starts_with("failed: ") || line.starts_with("left: "));
-    let named = lines().any(|line| line.starts_with("error: ") && line.contains(&format!("{action} (needed to ")));
+    // What lies in the bucket is no step: then it is the lease, or what the cluster says of itself.
+    let forms = [format!("{action} (needed to "), format!("the credentials need {action}")];
+    let named = lines().any(|line| line.starts_with("error: ") && forms.iter().any(|form| line.contains(form)));
     if named { step.or_else(|| lines().next()).map(str::to_owned) } else { None }
 }
 
@@ -177,15 +194,20 @@ fn said_of(action: &str, outcome: &Outcome) -> Option<String> {
 #[test]
 fn a_cluster_takes_these_permissions_and_says_which_are_missing() {
     let maker = Maker::of(Account::new(Mode::Strict));
-    let actions: Vec<_> = maker.actions().into_iter().filter(|action| !CHECKS.contains(&action.as_str())).collect();
+    let left_out = |action: &str| CHECKS.contains(&action) || NOT_CALLED.contains(&action);
+    let actions: Vec<_> = maker.actions().into_iter().filter(|action| !left_out(action)).collect();
     let missing = sample(&actions);
     let mut apprentice = Apprentice { maker, missing, said: BTreeMap::new() };
     whole_life(&mut apprentice);
+    // After a bucket was made halfway, the next `up` writes only what AWS has not set by itself.
+    if !apprentice.unsaid().is_empty() {
+        whole_life(&mut apprentice);
+    }
 
     for (action, line) in &apprentice.said {
         println!("{action:<55} {line}");
     }
-    let unsaid: Vec<_> = apprentice.missing.iter().filter(|action| !apprentice.said.contains_key(*action)).collect();
+    let unsaid = apprentice.unsaid();
     assert!(unsaid.is_empty(), "{unsaid:?} were not missed");
     let called = apprentice.maker.asked(0, true);
     let unused: Vec<_> = actions.into_iter().filter(|action| !called.contains_key(action)).collect();
@@ -215,9 +237,10 @@ fn whole_life(apprentice: &mut Apprentice) {
     others(apprentice, &["clean"]);
     others(apprentice, &["grow"]);
     apprentice.run(&["cluster", "info", "-c", "cluster.yaml"]);
-    // Nobody tells ECS that instances are gone.
-    apprentice.maker.account.emulator.leave_agents_to_nodes();
-    apprentice.run(&["cluster", "down", "--name", "demo", "--region", "us-east-1", "--yes"]).prints("nothing left");
+    let down = ["cluster", "down", "--name", "demo", "--region", "us-east-1", "--yes"];
+    apprentice.run(&down).prints("nothing left");
+    // Of what is not there the bucket could have any name.
+    apprentice.run(&down).prints("there is no cluster demo");
 }
 
 /// By everything that the documents say, as it is written there.

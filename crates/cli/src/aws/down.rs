@@ -85,6 +85,11 @@ pub async fn down(name: &str, account: &Account, bucket: BucketName, options: &D
         }
         None => None,
     };
+    // Now that its name is known nobody has to look for it again when it is gone.
+    let cloud = match bucket_of(&found) {
+        Some(name) => AwsCloud::new(account.clients.clone(), BucketName::Given(name.to_owned()), Arc::new(NoContents)),
+        None => cloud,
+    };
     progress.expect(goes.iter().map(|found| found.kind));
     let destroyed = destroy(&cloud, &cluster, &keep, &settings, &progress, &cancel).await;
     progress.settle();

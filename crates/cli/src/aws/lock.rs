@@ -88,9 +88,8 @@ async fn renew(mut lease: Lease) {
 impl Lock {
     pub async fn release(self) {
         self.renewing.abort();
-        // What cannot be released runs out.
         if let Err(error) = lease(&self.state, &self.holder).release().await {
-            tracing::debug!(%error, "the lease was not released");
+            say!("the cluster's lease was not released, and runs out in {} seconds: {error}", TTL.as_secs());
         }
     }
 }
