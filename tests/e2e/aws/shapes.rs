@@ -120,7 +120,8 @@ pub fn making<'a>(more: &[&'a str]) -> Vec<&'a str> {
 /// Whether a call can have an effect.
 pub fn changes(call: &faults::Call) -> bool {
     let asking = ["Describe", "Get", "List", "Simulate"].iter().any(|verb| call.action.starts_with(verb));
-    !asking && !(call.service == "s3" && ["GET", "HEAD"].contains(&call.method.as_str()))
+    let reading = call.service == "s3" && ["GET", "HEAD"].contains(&call.method.as_str());
+    !asking && !reading
 }
 
 /// A role that may do everything, for sessions.
