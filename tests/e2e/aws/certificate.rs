@@ -14,7 +14,7 @@ use testkit::{
 
 use super::{
     ground::{Account, PUBLIC},
-    shapes::sdk,
+    shapes::{IMPORTED, sdk},
 };
 
 const NAME: &str = "models.example.test";
@@ -184,23 +184,6 @@ fn dates(text: &str) -> String {
     };
     text.lines().map(|text| line(text) + "\n").collect()
 }
-
-/// A certificate that ACM calls issued.
-const IMPORTED: &str = "
-import boto3, datetime
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-key, now = ec.generate_private_key(ec.SECP256R1()), datetime.datetime.now(datetime.timezone.utc)
-name = x509.Name([x509.NameAttribute(x509.oid.NameOID.COMMON_NAME, 'models.example.test')])
-names = [x509.DNSName(each) for each in ('models.example.test', '*.example.test')]
-made = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
-made = made.serial_number(7).not_valid_before(now).not_valid_after(now + datetime.timedelta(days=365))
-made = made.add_extension(x509.SubjectAlternativeName(names), critical=False).sign(key, hashes.SHA256())
-pem, private = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
-print(boto3.client('acm').import_certificate(Certificate=made.public_bytes(pem),
-    PrivateKey=key.private_bytes(pem, private, serialization.NoEncryption()))['CertificateArn'])
-";
 
 /// The load balancer ends TLS with the certificate of ACM: its name and the public authorities are what counts.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

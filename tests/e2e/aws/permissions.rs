@@ -15,7 +15,7 @@ use testkit::{
 
 use super::{
     ground::{Account, PUBLIC},
-    shapes::{HIGHLY_AVAILABLE, INTERNAL, making, sdk},
+    shapes::{HIGHLY_AVAILABLE, IMPORTED, INTERNAL, making, sdk},
 };
 
 const DOCUMENTS: [&str; 3] = ["create-network", "create-storage", "create-nodes"];
@@ -98,9 +98,10 @@ fn texts(value: &Value) -> Vec<String> {
 
 /// Only for checks before anything is made: whoever lacks them goes without the check. They stay out here, for one of them
 /// would say beforehand what is missing, and here each step has to.
-const CHECKS: [&str; 6] = [
+const CHECKS: [&str; 7] = [
     "acm:DescribeCertificate",
     "ec2:DescribeInstanceTypes",
+    "ecs:DescribeContainerInstances",
     "iam:GetPolicy",
     "iam:SimulatePrincipalPolicy",
     "pricing:GetProducts",
@@ -289,9 +290,7 @@ for number, zone in enumerate("ab"):
 #[test]
 fn they_are_enough_with_a_certificate_of_acm() {
     let account = Account::new(Mode::Strict);
-    let program =
-        "import boto3\nprint(boto3.client('acm').request_certificate(DomainName='example.com')['CertificateArn'])";
-    let arn = sdk(&account.emulator, &["-c", program]);
+    let arn = sdk(&account.emulator, &["-c", IMPORTED]);
     comes_and_goes(account, &format!("{PUBLIC}ssl_certificate_arn: {}\n", arn.trim()));
 }
 
@@ -314,6 +313,7 @@ async fn they_are_enough_until_the_cluster_works() {
     maker.allow(|_| true);
     maker.run(&["cluster", "up", "-c", "cluster.yaml", "--yes"]).ok().prints("next: cortex env configure");
     maker.run(&["cluster", "cert", "-c", "cluster.yaml"]).ok().prints("BEGIN CERTIFICATE");
+    maker.run(&["cluster", "health", "-c", "cluster.yaml"]).prints("node/cpu");
     maker.run(&["cluster", "info", "-c", "cluster.yaml"]).ok();
     maker.run(&["cluster", "down", "-c", "cluster.yaml", "--yes"]).ok().prints("nothing left");
     assert_eq!(maker.asked(0, false), BTreeMap::new());

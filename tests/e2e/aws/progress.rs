@@ -106,7 +106,7 @@ async fn programs_follow_by_json_and_the_trace_has_every_step_after_what_it_need
     account.emulator.set_delays(&nat);
     let small = ["--node-binary", "/bin/true", "--onnxruntime", "/bin/true"];
     let dry = ground.run(&[["cluster", "up", "--dry-run", "-o", "json"].as_slice(), &small].concat()).ok();
-    let plan = planned(&dry.json());
+    let plan = planned(&dry.json()["plan"]);
     ground.network.add(Rule::new(Fault::Throttle, When::Nth(1)).on(|call| call.action == "CreateSubnet"));
 
     let up = ground.run(&making(&["-o", "json", "--trace", "up.json"])).ok();

@@ -136,6 +136,8 @@ def _iam(request: AwsRequest, place: str) -> Iterator[Forms]:
     }
     if "PolicyArn" in form and "RoleName" not in form:
         yield (form["PolicyArn"],)
+    if "PolicySourceArn" in form:
+        yield (form["PolicySourceArn"],)
     for parameter, (kind, holders) in known.items():
         # What a role is put into is the resource, and the role itself another permission's.
         if parameter in form and not (parameter == "RoleName" and "InstanceProfileName" in form):
