@@ -1,5 +1,6 @@
 //! A typed client of the operator.
 
+mod session;
 mod sts;
 
 use std::{error::Error as StdError, sync::Arc, time::Duration};
@@ -8,15 +9,21 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use identity::Secret;
 use reqwest::{Body, Request, Response};
 use serde::{Serialize, de::DeserializeOwned};
 use sha2::{Digest as _, Sha256};
+use time::format_description::well_known::Rfc3339;
 use tokio::io::AsyncBufReadExt as _;
 
 use crate::{
     endpoint::{Access, Endpoint},
-    wire::{ApiDetail, ApiKeyReply, ApiList, DeployReply, DeployRequest, ErrorBody, Info, LogLine, LogQuery},
+    wire::{
+        ApiDetail, ApiKeyReply, ApiList, AuditQuery, AuditReply, DeployReply, DeployRequest, ErrorBody, Info, LogLine,
+        LogQuery,
+    },
 };
+use session::Session;
 
 pub use sts::{AwsKeys, StsProof};
 
@@ -37,6 +44,11 @@ pub struct Outgoing<'a> {
 #[async_trait]
 pub trait Authenticate: Send + Sync {
     async fn headers(&self, request: &Outgoing<'_>) -> Result<HeaderMap, String>;
+
+    /// Whether each proof costs the operator a question to somebody else, so that who reads often should take a session.
+    fn is_costly(&self) -> bool {
+        false
+    }
 }
 
 /// The operator of one cluster, and who is calling it.
@@ -45,6 +57,7 @@ pub struct Client {
     http: reqwest::Client,
     endpoint: String,
     credentials: Arc<dyn Authenticate>,
+    session: Arc<Session>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -116,7 +129,8 @@ impl Client {
             .user_agent(concat!("cortex/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|error| ClientError::Setup(chain(&error)))?;
-        Ok(Self { http, endpoint: endpoint.trim_end_matches('/').to_owned(), credentials })
+        let endpoint = endpoint.trim_end_matches('/').to_owned();
+        Ok(Self { http, endpoint, credentials, session: Arc::default() })
     }
 
     pub async fn health(&self) -> Result<(), ClientError> {
@@ -166,6 +180,13 @@ impl Client {
         self.json(Endpoint::GetApiKey, &[], Content::none()).await
     }
 
+    pub async fn audit(&self, query: &AuditQuery) -> Result<AuditReply, ClientError> {
+        let since = query.since.format(&Rfc3339).map_err(|error| ClientError::Setup(error.to_string()))?;
+        let since = percent_encoding::utf8_percent_encode(&since, percent_encoding::NON_ALPHANUMERIC);
+        let text = format!("since={since}&limit={}", query.limit);
+        self.document(self.send(Endpoint::Audit, &[], &text, Content::none()).await?).await
+    }
+
     pub async fn logs(
         &self,
         name: &str,
@@ -208,13 +229,35 @@ impl Client {
         serde_json::from_slice(&body).map_err(|error| self.nonsense(error.to_string()))
     }
 
-    /// The one way out. A proof of identity is made last, over what the HTTP client is about to send.
+    /// A caller who looks often does so by a session, if a proof is costly; whoever does not get one, or whose session
+    /// the operator does not take, proves who it is each time.
     async fn send(
         &self,
         endpoint: Endpoint,
         parameters: &[&str],
         query: &str,
         content: Content,
+    ) -> Result<Response, ClientError> {
+        let looks = endpoint.access() == Access::Read && !endpoint.changes();
+        if looks && self.credentials.is_costly() {
+            if let Some(token) = self.session.token(self).await {
+                match self.execute(endpoint, parameters, query, Content::none(), Some(&token)).await {
+                    Err(ClientError::Refused { status: StatusCode::UNAUTHORIZED, .. }) => self.session.forget(&token),
+                    outcome => return outcome,
+                }
+            }
+        }
+        self.execute(endpoint, parameters, query, content, None).await
+    }
+
+    /// The one way out. A proof of identity is made last, over what the HTTP client is about to send.
+    async fn execute(
+        &self,
+        endpoint: Endpoint,
+        parameters: &[&str],
+        query: &str,
+        content: Content,
+        session: Option<&Secret>,
     ) -> Result<Response, ClientError> {
         let mut url = format!("{}{}", self.endpoint, endpoint.path_with(parameters));
         if !query.is_empty() {
@@ -228,9 +271,15 @@ impl Client {
         if let Some(length) = content.length {
             headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
         }
-        if endpoint.access() != Access::Public {
-            let proof = self.prove(&request, &content).await?;
-            request.headers_mut().extend(proof);
+        match session {
+            Some(token) => {
+                headers.insert(header::AUTHORIZATION, session::header(token)?);
+            }
+            None if endpoint.access() != Access::Public => {
+                let proof = self.prove(&request, &content).await?;
+                request.headers_mut().extend(proof);
+            }
+            None => {}
         }
         *request.body_mut() = content.body;
         let response = self.http.execute(request).await.map_err(|error| self.lost(&error))?;

@@ -11,6 +11,10 @@ pub const AUTHORITY_KEY: &str = "private/authority.json";
 pub const CA_KEY: &str = "ca.json";
 /// State key of the [`ApiCertificate`].
 pub const CERTIFICATE_KEY: &str = "config/certificate.json";
+/// State key of who may use the operator ([`identity::sts::OperatorAccess`]), on AWS.
+pub const ACCESS_KEY: &str = "config/access.json";
+/// State key of the key that sessions are made with.
+pub const SESSION_KEY: &str = "private/session.json";
 /// State key of the [`ApiKeyRecord`] made with the cluster.
 pub const DEFAULT_API_KEY_KEY: &str = "private/api-keys/default.json";
 /// Id of that key in `keys.json`.

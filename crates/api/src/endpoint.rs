@@ -69,6 +69,10 @@ endpoints! {
     Logs => GET "/v1/apis/{name}/logs", Read;
     /// The value of the cluster's API key.
     GetApiKey => GET "/v1/api-key", Admin;
+    /// Gives a session token for this proof of identity: 15 minutes of looking without another one.
+    Session => POST "/v1/session", Read;
+    /// Who asked for what since a moment, and whether it was allowed.
+    Audit => GET "/v1/audit", Admin;
 }
 
 impl Endpoint {

@@ -1,5 +1,6 @@
 //! Bodies of the operator's HTTP API.
 
+use identity::Principal;
 use serde::{Deserialize, Serialize};
 use spec::realtime::{Api, PredictorType};
 use time::OffsetDateTime;
@@ -188,4 +189,93 @@ fn default_tail() -> usize {
 #[derive(Clone, Serialize, Deserialize)]
 pub struct ApiKeyReply {
     pub api_key: String,
+}
+
+/// A session: for `Authorization: Cortex-Session <token>` on routes that change nothing.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct SessionReply {
+    pub token: String,
+    #[serde(with = "time::serde::rfc3339")]
+    pub expires_at: OffsetDateTime,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditQuery {
+    #[serde(with = "time::serde::rfc3339")]
+    pub since: OffsetDateTime,
+    /// Of the newest.
+    #[serde(default = "default_events")]
+    pub limit: usize,
+}
+
+impl AuditQuery {
+    /// Events that one answer has at most.
+    pub const MOST: usize = 10_000;
+}
+
+fn default_events() -> usize {
+    1_000
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AuditReply {
+    /// Oldest first.
+    pub events: Vec<AuditEvent>,
+    /// There are older ones since the moment asked for.
+    pub truncated: bool,
+}
+
+/// One request to the operator, or several equal ones of the same seconds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditEvent {
+    #[serde(with = "time::serde::rfc3339")]
+    pub time: OffsetDateTime,
+    pub request_id: String,
+    pub outcome: AuditOutcome,
+    /// Who it was; absent if nobody has proved it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub principal: Option<Principal>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub via: Option<AuditVia>,
+    /// Address that the request came from.
+    pub peer: String,
+    pub method: String,
+    /// Of strangers, the route.
+    pub path: String,
+    /// Of the answer; absent if the caller went away before there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    pub count: u64,
+}
+
+impl AuditEvent {
+    /// Whether somebody was let in to change something.
+    pub fn changes(&self) -> bool {
+        self.outcome == AuditOutcome::Allowed && !matches!(self.method.as_str(), "GET" | "HEAD" | "")
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AuditOutcome {
+    /// The caller may do that. Whether it was done, the status tells.
+    Allowed,
+    /// A proved identity that may not.
+    Denied,
+    /// No proof, or a bad one.
+    Unauthenticated,
+    /// Too many requests without proof.
+    Limited,
+    /// Nobody could say who it was.
+    Unavailable,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AuditVia {
+    /// A signature, or a local cluster's token.
+    Proof,
+    Session,
 }

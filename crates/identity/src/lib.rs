@@ -3,8 +3,10 @@
 mod key;
 mod principal;
 mod secret;
+mod session;
 pub mod sts;
 
 pub use key::{KeyKind, sha256_hex, verify_hash};
 pub use principal::{Principal, Role};
 pub use secret::Secret;
+pub use session::{SESSION_SCHEME, SESSION_TTL, SessionError, SessionKey, Subject};

@@ -25,7 +25,7 @@ mod transport;
 mod verify;
 mod xml;
 
-pub use access::{Denied, OwnRoles};
+pub use access::{AccessRule, AccessSource, Denied, OperatorAccess, OwnRoles, WholeAccount};
 pub use caller::{Caller, CallerError, CallerKind};
 pub use nonces::{MemoryNonces, NonceError, Nonces, UsedNonce};
 pub use region::{Partition, Region};
@@ -34,7 +34,7 @@ pub use request::{ClusterId, Nonce, OperatorRequest, STS_BODY, StsRequest};
 pub use sign::{AwsCredentials, SignError, Signed, Signer};
 pub use token::{SCHEME, Token, TokenError};
 pub use transport::{MAX_REPLY_BYTES, StsReply, StsTransport, TransportError};
-pub use verify::{Effect, Trust, Verifier, VerifyError};
+pub use verify::{Effect, Trust, Verified, Verifier, VerifyError};
 
 /// Header of an operator request: the lower-case hex SHA-256 of its body, which the signature covers.
 pub const CONTENT_SHA256: &str = "x-cortex-content-sha256";

@@ -9,13 +9,14 @@ use std::{path::PathBuf, sync::Arc};
 
 use api::{
     cluster::{ApiKeyRecord, CLUSTER_KEY, ClusterRecord, DEFAULT_API_KEY_KEY},
-    wire::{ApiKeyReply, LogQuery},
+    wire::{ApiKeyReply, AuditQuery, AuditReply, LogQuery},
 };
 use state::{State, StateError};
 
 pub use store::{Deployment, Head, Specification, Store, bundle_key, deployments};
 
 use crate::{
+    audit,
     engine::{Engine, EngineError, LogStream},
     reconcile::Troubles,
 };
@@ -79,6 +80,11 @@ impl App {
         record
             .map(|(record, _)| ApiKeyReply { api_key: record.value })
             .ok_or_else(|| AppError::Unavailable("the cluster has no API key".to_owned()))
+    }
+
+    /// Who did what, newest first to go if there is too much of it.
+    pub async fn audit(&self, query: &AuditQuery) -> Result<AuditReply, AppError> {
+        Ok(audit::read(self.store.state(), query.since, query.limit.min(AuditQuery::MOST)).await?)
     }
 
     pub async fn logs(&self, name: &str, query: &LogQuery) -> Result<LogStream, AppError> {

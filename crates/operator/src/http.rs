@@ -15,16 +15,21 @@ use axum::{
     response::{IntoResponse as _, Response},
     routing::{MethodRouter, delete, get, head, post, put},
 };
-use http::{HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue, request::Parts};
 
+use api::{
+    Endpoint,
+    wire::{AuditOutcome, AuditVia},
+};
+pub(crate) use auth::Sessions;
 pub use auth::{
     AuthError, Authenticated, Authenticator, AwsAuthenticator, Budget, Budgets, HttpsSts, InvalidStsEndpoint,
-    LocalToken, StateNonces, StsEndpoint, StsSetupError,
+    LocalToken, StateAccess, StateNonces, StsEndpoint, StsSetupError,
 };
 use error::Refusal;
+use transport::Peer;
 
-use crate::app::App;
-use api::Endpoint;
+use crate::{app::App, audit::Audit};
 
 /// Largest JSON body. A deploy request holds specifications only.
 const JSON_BYTES: usize = 4 * 1024 * 1024;
@@ -34,7 +39,13 @@ pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id"
 pub(crate) struct Context {
     pub(crate) app: App,
     pub(crate) authenticator: Arc<dyn Authenticator>,
+    pub(crate) sessions: Sessions,
+    pub(crate) audit: Arc<Audit>,
 }
+
+/// Of a request.
+#[derive(Debug, Clone)]
+struct RequestId(String);
 
 /// The whole of the operator's HTTP interface.
 pub(crate) fn router(context: Arc<Context>) -> Router {
@@ -63,11 +74,13 @@ fn handler(endpoint: Endpoint) -> MethodRouter<Arc<Context>> {
         Endpoint::DeleteApi => delete(handlers::delete_api),
         Endpoint::Logs => get(handlers::logs),
         Endpoint::GetApiKey => get(handlers::get_api_key),
+        Endpoint::Session => post(handlers::session),
+        Endpoint::Audit => get(handlers::audit),
     }
 }
 
-/// Lets a request through if its caller may call the route and its body is what the caller signed; the handler finds the
-/// principal in the extensions.
+/// Lets a request through if its caller may call the route and its body is what the caller signed; the handler finds
+/// principal and subject in the extensions.
 async fn authorize(
     State((context, endpoint)): State<(Arc<Context>, Endpoint)>,
     request: Request,
@@ -75,26 +88,58 @@ async fn authorize(
 ) -> Response {
     let Some(role) = auth::required_role(endpoint.access()) else { return next.run(request).await };
     let (mut parts, body) = request.into_parts();
-    let Authenticated { principal, content_sha256 } = match context.authenticator.authenticate(&parts, endpoint).await {
-        Ok(authenticated) => authenticated,
-        Err(error) => return Refusal::unauthenticated(&error, context.authenticator.scheme()).into_response(),
+    let id = parts.extensions.get::<RequestId>().map_or("", |id| &id.0);
+    let mut entry = context.audit.begin(endpoint, id, parts.extensions.get::<Peer>().copied(), parts.uri.path());
+    let (Authenticated { principal, subject, content_sha256 }, via) = match prove(&context, &parts, endpoint).await {
+        Ok(proved) => proved,
+        Err(error) => {
+            entry.refused(outcome(&error), error.to_string());
+            let refusal = Refusal::unauthenticated(&error, context.authenticator.scheme());
+            entry.answered(refusal.status());
+            return refusal.into_response();
+        }
     };
+    entry.proved(&principal, via);
     if principal.role < role {
-        tracing::info!(%principal, ?endpoint, "a caller's role is not enough");
-        return Refusal::forbidden(&principal, role).into_response();
+        let refusal = Refusal::forbidden(&principal, role);
+        entry.refused(AuditOutcome::Denied, format!("the role {:?} is not enough", principal.role));
+        entry.answered(refusal.status());
+        return refusal.into_response();
     }
-    tracing::info!(%principal, id = principal.id, ?endpoint, "let in");
     parts.extensions.insert(principal);
+    parts.extensions.insert(subject);
     let request = Request::from_parts(parts, body);
-    match content_sha256 {
+    let response = match content_sha256 {
         Some(sha256) => content::run(request, sha256, endpoint, next).await,
         None => next.run(request).await,
+    };
+    entry.answered(response.status());
+    response
+}
+
+/// Who this is: by a session, or else by a proof of its own.
+async fn prove(context: &Context, request: &Parts, endpoint: Endpoint) -> Result<(Authenticated, AuditVia), AuthError> {
+    let Some(holder) = context.sessions.holder(&request.headers, endpoint) else {
+        return Ok((context.authenticator.authenticate(request, endpoint).await?, AuditVia::Proof));
+    };
+    let subject = holder?;
+    let principal = context.authenticator.judge(&subject).await?;
+    Ok((Authenticated { principal, subject, content_sha256: None }, AuditVia::Session))
+}
+
+fn outcome(error: &AuthError) -> AuditOutcome {
+    match error {
+        AuthError::Missing | AuthError::Invalid | AuthError::Refused(_) => AuditOutcome::Unauthenticated,
+        AuthError::Denied(_) => AuditOutcome::Denied,
+        AuthError::TooMany { .. } => AuditOutcome::Limited,
+        AuthError::Unavailable { .. } => AuditOutcome::Unavailable,
     }
 }
 
 /// Gives every request an id, and every refusal its body.
-async fn label(request: Request, next: Next) -> Response {
+async fn label(mut request: Request, next: Next) -> Response {
     let id = uuid::Uuid::now_v7().to_string();
+    request.extensions_mut().insert(RequestId(id.clone()));
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let mut response = next.run(request).await;
     if let Some(refusal) = response.extensions_mut().remove::<Refusal>() {

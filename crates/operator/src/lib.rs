@@ -1,26 +1,32 @@
 //! The control plane: takes what people want over HTTP, keeps it in the State, and makes it so.
 
 mod app;
+mod audit;
 pub mod engine;
 mod http;
 mod reconcile;
 
-use std::{future::Future, path::PathBuf, sync::Arc};
+use std::{future::Future, path::PathBuf, sync::Arc, time::Duration};
 
 use state::State;
+use tokio_util::sync::CancellationToken;
 use tower_service::Service as _;
 use transport::Server;
 
 pub use app::{AppError, Deployment, Head, Specification, deployments};
 pub use http::{
     AuthError, Authenticated, Authenticator, AwsAuthenticator, Budget, Budgets, HttpsSts, InvalidStsEndpoint,
-    LocalToken, StateNonces, StsEndpoint, StsSetupError,
+    LocalToken, StateAccess, StateNonces, StsEndpoint, StsSetupError,
 };
 
 use app::App;
+use audit::Audit;
 use engine::Engine;
-use http::Context;
+use http::{Context, Sessions};
 use reconcile::{Reconciler, Troubles};
+
+/// For the last audit events, when the operator stops.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What an operator is made of.
 pub struct Operator {
@@ -43,6 +49,8 @@ impl Operator {
         let wanted = self.state.watch("apis/").await?;
         let mut reconciler =
             Reconciler::new(Arc::clone(&self.state), Arc::clone(&self.engine), &self.holder, troubles.clone());
+        let sessions = Sessions::open(&*self.state).await?;
+        let (state, audit) = (Arc::clone(&self.state), Arc::new(Audit::new()));
         let app = App {
             store: app::Store::new(self.state),
             engine: self.engine,
@@ -51,7 +59,17 @@ impl Operator {
             troubles,
             scratch: self.scratch,
         };
-        let router = http::router(Arc::new(Context { app, authenticator: self.authenticator }));
+        let audited = CancellationToken::new();
+        let writer = tokio::spawn({
+            let (audit, audited) = (Arc::clone(&audit), audited.clone());
+            async move { audit.run(&*state, audited).await }
+        });
+        let router = http::router(Arc::new(Context {
+            app,
+            authenticator: self.authenticator,
+            sessions,
+            audit: Arc::clone(&audit),
+        }));
         let serve = server.run(
             move |mut request, peer| {
                 // Where the authenticator finds it.
@@ -69,6 +87,10 @@ impl Operator {
         tokio::select! {
             () = serve => {}
             () = reconciler.run(wanted) => {}
+        }
+        audited.cancel();
+        if tokio::time::timeout(PATIENCE, writer).await.is_err() {
+            tracing::warn!("the last audit events could not be written in time; they are in this log");
         }
         reconciler.resign().await;
         Ok(())

@@ -49,6 +49,11 @@ impl Authenticate for StsProof {
         let content = header(&signed.content_sha256)?;
         Ok(HeaderMap::from_iter([(AUTHORIZATION, authorization), (HeaderName::from_static(CONTENT_SHA256), content)]))
     }
+
+    /// The operator asks STS about each.
+    fn is_costly(&self) -> bool {
+        true
+    }
 }
 
 fn header(text: &str) -> Result<HeaderValue, String> {

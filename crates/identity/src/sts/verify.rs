@@ -6,9 +6,9 @@ use sha2::{Digest as _, Sha256};
 use time::{Duration, OffsetDateTime};
 
 use super::{
-    Caller, CallerError, ClusterId, Denied, MAX_AGE, MAX_AHEAD, NonceError, Nonces, OperatorRequest, OwnRoles,
-    Partition, Region, ReplyError, StsRefusal, StsRequest, StsTransport, Token, TransportError, UsedNonce, access,
-    read_reply,
+    AccessSource, Caller, CallerError, ClusterId, Denied, MAX_AGE, MAX_AHEAD, NonceError, Nonces, OperatorRequest,
+    OwnRoles, Partition, Region, ReplyError, StsRefusal, StsRequest, StsTransport, Token, TransportError, UsedNonce,
+    WholeAccount, access, read_reply,
     request::{Binding, format_date},
 };
 use crate::Principal;
@@ -71,13 +71,27 @@ pub struct Verifier {
     sts: Arc<dyn StsTransport>,
     reads: Arc<dyn Nonces>,
     changes: Arc<dyn Nonces>,
+    access: Arc<dyn AccessSource>,
+}
+
+/// A caller, proved, and what it may do now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verified {
+    pub caller: Caller,
+    pub principal: Principal,
 }
 
 impl Verifier {
     /// `reads` remembers the nonces of requests that change nothing, `changes` those of all others; the latter must be shared
     /// by all operators of the cluster.
     pub fn new(trust: Trust, sts: Arc<dyn StsTransport>, reads: Arc<dyn Nonces>, changes: Arc<dyn Nonces>) -> Self {
-        Self { trust, sts, reads, changes }
+        Self { trust, sts, reads, changes, access: Arc::new(WholeAccount) }
+    }
+
+    /// The same, for a cluster with rules of its own.
+    #[must_use]
+    pub fn ruled_by(self, access: Arc<dyn AccessSource>) -> Self {
+        Self { access, ..self }
     }
 
     /// What can be judged without asking anybody.
@@ -103,20 +117,27 @@ impl Verifier {
         request: &OperatorRequest<'_>,
         effect: Effect,
         now: OffsetDateTime,
-    ) -> Result<Principal, VerifyError> {
+    ) -> Result<Verified, VerifyError> {
         self.check(token, now)?;
         let reply = self.sts.send(&self.rebuild(token, request)).await?;
         let caller = Caller::read(&read_reply(&reply)?).map_err(VerifyError::Unknown)?;
-        if caller.account != self.trust.account || caller.partition != self.trust.partition {
-            return Err(VerifyError::OtherAccount { caller: caller.arn() });
-        }
-        let role = access::role(&caller, &self.trust.own_roles).map_err(VerifyError::Denied)?;
+        let principal = self.judge(&caller).await?;
         let nonces = match effect {
             Effect::Read => &self.reads,
             Effect::Change => &self.changes,
         };
         nonces.record(&used(token, &caller, now)).await?;
-        Ok(Principal::aws(&caller, role))
+        Ok(Verified { caller, principal })
+    }
+
+    /// What a proved caller may do, by the rules of this moment.
+    pub async fn judge(&self, caller: &Caller) -> Result<Principal, VerifyError> {
+        if caller.account != self.trust.account || caller.partition != self.trust.partition {
+            return Err(VerifyError::OtherAccount { caller: caller.arn() });
+        }
+        let access = self.access.access().await.map_err(VerifyError::Unavailable)?;
+        let role = access::role(caller, &self.trust.own_roles, &access).map_err(VerifyError::Denied)?;
+        Ok(Principal::aws(caller, role))
     }
 
     /// The request that must have been signed: everything but the token's own fields is ours.

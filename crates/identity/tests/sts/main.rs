@@ -8,6 +8,7 @@ mod nonces;
 mod properties;
 mod regions;
 mod replies;
+mod rules;
 mod signatures;
 mod tokens;
 mod verifying;

@@ -16,7 +16,7 @@ use super::fake::{ACCOUNT, Bench, DEPLOY, NOW, answer, bench, bench_with, cluste
 type Outcome = Result<identity::Principal, VerifyError>;
 
 async fn verify(bench: &Bench, token: &Token) -> Outcome {
-    bench.verifier.verify(token, &DEPLOY, Effect::Change, NOW).await
+    bench.verifier.verify(token, &DEPLOY, Effect::Change, NOW).await.map(|verified| verified.principal)
 }
 
 async fn enter(bench: &Bench, credentials: &AwsCredentials) -> Outcome {

@@ -1,18 +1,22 @@
 //! Whose request this is.
 
+mod access;
 mod aws;
 mod limiter;
 mod nonces;
+mod session;
 mod sts;
 
 use api::{Access, Endpoint};
 use async_trait::async_trait;
 use http::{HeaderMap, header::AUTHORIZATION, request::Parts};
-use identity::{Principal, Role, verify_hash};
+use identity::{Principal, Role, Subject, verify_hash};
 
+pub use access::StateAccess;
 pub use aws::AwsAuthenticator;
 pub use limiter::{Budget, Budgets};
 pub use nonces::StateNonces;
+pub(crate) use session::Sessions;
 pub use sts::{HttpsSts, InvalidStsEndpoint, StsEndpoint, StsSetupError};
 
 /// Tells who sent a request. Sees everything but the body: the peer's address is among the request's extensions, as
@@ -24,12 +28,16 @@ pub trait Authenticator: Send + Sync + 'static {
 
     /// Whether the caller may call the endpoint is decided later, from the principal's role.
     async fn authenticate(&self, request: &Parts, endpoint: Endpoint) -> Result<Authenticated, AuthError>;
+
+    /// What somebody who has proved who it is before may do now.
+    async fn judge(&self, subject: &Subject) -> Result<Principal, AuthError>;
 }
 
 /// A caller, proved.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Authenticated {
     pub principal: Principal,
+    pub subject: Subject,
     /// Lower-case hex SHA-256 that the body must have for the proof to hold; `None` if the proof says nothing of it.
     pub content_sha256: Option<String>,
 }
@@ -95,6 +103,14 @@ impl Authenticator for LocalToken {
         if !verify_hash(presented, &self.sha256) {
             return Err(AuthError::Invalid);
         }
-        Ok(Authenticated { principal: Principal::local_admin(), content_sha256: None })
+        let subject = Subject::LocalAdmin;
+        Ok(Authenticated { principal: self.judge(&subject).await?, subject, content_sha256: None })
+    }
+
+    async fn judge(&self, subject: &Subject) -> Result<Principal, AuthError> {
+        match subject {
+            Subject::LocalAdmin => Ok(Principal::local_admin()),
+            Subject::Aws(_) => Err(AuthError::Invalid),
+        }
     }
 }

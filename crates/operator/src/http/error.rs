@@ -29,6 +29,10 @@ impl Refusal {
         Self { status, kind: kind.to_owned(), message: message.into(), retry_after: 1, challenge: "Bearer" }
     }
 
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+
     /// `challenge` is the scheme of the authenticator that refused.
     pub(crate) fn unauthenticated(error: &AuthError, challenge: &'static str) -> Self {
         let (status, kind, retry_after) = match error {

@@ -2,7 +2,9 @@
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
-use api::wire::{ApiDetail, ApiKeyReply, ApiList, DeployReply, DeployRequest, Info, LogQuery};
+use api::wire::{
+    ApiDetail, ApiKeyReply, ApiList, AuditQuery, AuditReply, DeployReply, DeployRequest, Info, LogQuery, SessionReply,
+};
 use axum::{
     Extension, Json,
     body::{Body, Bytes},
@@ -11,7 +13,7 @@ use axum::{
 };
 use futures_util::{Stream, StreamExt as _, TryStreamExt as _, future};
 use http::{StatusCode, header};
-use identity::Principal;
+use identity::{Principal, Subject};
 
 use super::{Context, error::Refusal};
 
@@ -110,4 +112,13 @@ pub(super) async fn logs(
 
 pub(super) async fn get_api_key(State(context): Ctx) -> Result<Json<ApiKeyReply>, Refusal> {
     Ok(Json(context.app.api_key().await?))
+}
+
+pub(super) async fn session(State(context): Ctx, Extension(subject): Extension<Subject>) -> Json<SessionReply> {
+    Json(context.sessions.give(subject))
+}
+
+pub(super) async fn audit(State(context): Ctx, Query(query): Query<AuditQuery>) -> Result<Json<AuditReply>, Refusal> {
+    context.audit.settle().await;
+    Ok(Json(context.app.audit(&query).await?))
 }

@@ -3,14 +3,15 @@
 use std::{sync::Arc, time::Duration};
 
 use api::{
-    cluster::{ApiKeyRecord, CLUSTER_KEY, ClusterRecord, DEFAULT_API_KEY_KEY},
+    cluster::{ACCESS_KEY, ApiKeyRecord, CLUSTER_KEY, ClusterRecord, DEFAULT_API_KEY_KEY},
     wire::ErrorBody,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use identity::sts::{
-    AwsCredentials, CONTENT_SHA256, ClusterId, Nonce, OperatorRequest, OwnRoles, Partition, Region, Signer, Trust,
+    AccessRule, AwsCredentials, CONTENT_SHA256, ClusterId, Nonce, OperatorAccess, OperatorRequest, OwnRoles, Partition,
+    Region, Signer, Trust,
 };
-use operator::{AwsAuthenticator, Budget, Budgets, HttpsSts, Operator, StsEndpoint};
+use operator::{AwsAuthenticator, Budget, Budgets, HttpsSts, Operator, StateAccess, StsEndpoint};
 use state::{Expect, LocalState, State, write};
 use time::OffsetDateTime;
 use tokio::{sync::oneshot, task::JoinHandle};
@@ -106,7 +107,8 @@ impl Door {
         };
         let endpoint_of_sts = StsEndpoint::parse(sts_url).expect("a loopback address");
         let real_client = Arc::new(HttpsSts::new(Some(endpoint_of_sts)).expect("a client"));
-        let authenticator = AwsAuthenticator::new(trust, real_client, Arc::clone(&state), budgets);
+        let authenticator = AwsAuthenticator::new(trust, real_client, Arc::clone(&state), budgets)
+            .ruled_by(Arc::new(StateAccess::new(Arc::clone(&state))));
         let operator = Operator {
             state: Arc::clone(&state),
             engine: Arc::new(ScriptedEngine::default()),
@@ -157,6 +159,12 @@ impl Door {
         self.send(call).await.refusal(what, call)
     }
 
+    /// From now on, these rules decide.
+    pub async fn rules(&self, rules: Vec<AccessRule>) {
+        let access = OperatorAccess::Rules { rules };
+        write(&*self.state, ACCESS_KEY, &access, &Expect::Anything).await.expect("put works");
+    }
+
     pub async fn apis(&self) -> usize {
         self.state.list("apis/").await.expect("it works").len()
     }
@@ -180,6 +188,11 @@ async fn found(state: &dyn State, endpoint: &str) {
     write(state, CLUSTER_KEY, &record, &Expect::Anything).await.expect("put works");
     let key = ApiKeyRecord { value: "the key".to_owned() };
     write(state, DEFAULT_API_KEY_KEY, &key, &Expect::Anything).await.expect("put works");
+    // A second operator of the same cluster finds what there is.
+    match write(state, ACCESS_KEY, &OperatorAccess::Account, &Expect::Absent).await {
+        Err(error) if !error.is_conflict() => panic!("{error}"),
+        _ => {}
+    }
 }
 
 /// A request to the operator, to be signed and then perhaps changed.

@@ -141,3 +141,18 @@ async fn row_31_no_credential_goes_to_another_authority_or_over_plain_http() {
     assert_eq!(door.sts.asked(), 0);
     door.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_looks_often_asks_sts_three_times() {
+    let door = Door::open().await;
+    let client = client(&door, door.sts.alice());
+    for _ in 0..30 {
+        client.apis().await.expect("it answers");
+    }
+    assert_eq!(door.sts.asked(), 3, "two looks and the session");
+    // What is not looking is proved each time, and looking goes on.
+    client.api_key().await.expect("it answers");
+    client.info().await.expect("it answers");
+    assert_eq!(door.sts.asked(), 4);
+    door.close().await;
+}

@@ -1,6 +1,7 @@
 //! The operator's door when AWS vouches for its callers: a real operator over TLS, the real HTTP client for STS, and an STS
 //! on this machine that computes every signature anew, or answers as a hostile one would.
 
+mod audited;
 #[path = "../../../identity/tests/sts/aws.rs"]
 mod aws;
 mod door;
@@ -12,4 +13,5 @@ mod leaks;
 mod life;
 mod limits;
 mod scripted_sts;
+mod sessions;
 mod tampered;

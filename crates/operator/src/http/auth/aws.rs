@@ -10,10 +10,10 @@ use api::{Access, Endpoint};
 use async_trait::async_trait;
 use http::{HeaderMap, HeaderName, header::CONTENT_TYPE, request::Parts};
 use identity::{
-    Principal,
+    Principal, Subject,
     sts::{
-        CONTENT_SHA256, Effect, MemoryNonces, OperatorRequest, SCHEME, StsTransport, Token, Trust, Verifier,
-        VerifyError,
+        AccessSource, CONTENT_SHA256, Effect, MemoryNonces, OperatorRequest, SCHEME, StsTransport, Token, Trust,
+        Verified, Verifier, VerifyError,
     },
 };
 use state::State;
@@ -44,22 +44,28 @@ impl AwsAuthenticator {
         Self { verifier, limiter: Limiter::new(budgets) }
     }
 
+    /// The same, for a cluster with rules of its own.
+    #[must_use]
+    pub fn ruled_by(self, access: Arc<dyn AccessSource>) -> Self {
+        Self { verifier: self.verifier.ruled_by(access), ..self }
+    }
+
     async fn verify(
         &self,
         token: &Token,
         request: &OperatorRequest<'_>,
         endpoint: Endpoint,
         peer: Peer,
-    ) -> Result<Principal, AuthError> {
+    ) -> Result<Verified, AuthError> {
         let now = OffsetDateTime::now_utc();
         self.verifier.check(token, now)?;
         let permit = self
             .limiter
             .admit(peer, token.access_key_id(), Instant::now())
             .map_err(|retry_after| AuthError::TooMany { retry_after })?;
-        let principal = self.verifier.verify(token, request, effect(endpoint), now).await?;
+        let verified = self.verifier.verify(token, request, effect(endpoint), now).await?;
         permit.give_back(Instant::now());
-        Ok(principal)
+        Ok(verified)
     }
 }
 
@@ -85,11 +91,22 @@ impl Authenticator for AwsAuthenticator {
         // Without an address there is nothing to limit by.
         let peer = *request.extensions.get::<Peer>().ok_or(AuthError::Invalid)?;
         match self.verify(&token, &signed, endpoint, peer).await {
-            Ok(principal) => Ok(Authenticated { principal, content_sha256: Some(content_sha256.to_owned()) }),
+            Ok(Verified { principal, caller }) => Ok(Authenticated {
+                principal,
+                subject: Subject::Aws(caller),
+                content_sha256: Some(content_sha256.to_owned()),
+            }),
             Err(error) => {
                 tracing::info!(%peer, access_key_id = token.access_key_id(), %error, "a caller was refused");
                 Err(error)
             }
+        }
+    }
+
+    async fn judge(&self, subject: &Subject) -> Result<Principal, AuthError> {
+        match subject {
+            Subject::Aws(caller) => Ok(self.verifier.judge(caller).await?),
+            Subject::LocalAdmin => Err(AuthError::Invalid),
         }
     }
 }
