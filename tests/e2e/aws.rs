@@ -1,6 +1,7 @@
 //! Clusters on AWS, as emulated: the product's own command line, node binary, operator, gateway and replicas, over real
 //! HTTP and TLS; the AWS API by somebody else's code that enforces what AWS enforces (`docs/emulator.md`).
 
+mod access;
 mod certificate;
 mod control_role;
 mod four_commands;

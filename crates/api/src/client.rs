@@ -305,8 +305,6 @@ impl Client {
         let body = response.bytes().await.map_err(|error| self.lost(&error))?;
         match serde_json::from_slice(&body) {
             Ok(body) => Err(ClientError::Refused { status, body }),
-            // The answer to HEAD has no body.
-            Err(_) if body.is_empty() => Err(ClientError::Refused { status, body: bodiless(status) }),
             Err(_) => Err(self.nonsense(format!("HTTP {status}"))),
         }
     }
@@ -318,10 +316,6 @@ impl Client {
     fn nonsense(&self, reason: String) -> ClientError {
         ClientError::Nonsense { endpoint: self.endpoint.clone(), reason }
     }
-}
-
-fn bodiless(status: StatusCode) -> ErrorBody {
-    ErrorBody { kind: "refused".to_owned(), message: format!("HTTP {status}"), request_id: String::new() }
 }
 
 /// The innermost cause: the layers above it only say that something failed.

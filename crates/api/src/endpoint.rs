@@ -54,7 +54,7 @@ endpoints! {
     /// The cluster: name, provider, versions, addresses.
     Info => GET "/v1/info", Read;
     /// Whether a bundle has been uploaded: 204 or 404.
-    HasBundle => HEAD "/v1/bundles/{sha256}", Deploy;
+    HasBundle => GET "/v1/bundles/{sha256}", Deploy;
     /// Uploads a bundle; its SHA-256 must be the one in the path.
     PutBundle => PUT "/v1/bundles/{sha256}", Deploy;
     /// Creates or updates APIs from an uploaded bundle.
@@ -78,7 +78,7 @@ endpoints! {
 impl Endpoint {
     /// Whether a call can change anything.
     pub fn changes(self) -> bool {
-        !matches!(self.method(), Method::GET | Method::HEAD)
+        self.method() != Method::GET
     }
 
     /// The path with its parameters filled in, each percent-encoded.

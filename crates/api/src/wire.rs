@@ -253,7 +253,7 @@ pub struct AuditEvent {
 impl AuditEvent {
     /// Whether somebody was let in to change something.
     pub fn changes(&self) -> bool {
-        self.outcome == AuditOutcome::Allowed && !matches!(self.method.as_str(), "GET" | "HEAD" | "")
+        self.outcome == AuditOutcome::Allowed && !matches!(self.method.as_str(), "GET" | "")
     }
 }
 

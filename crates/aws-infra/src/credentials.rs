@@ -65,6 +65,8 @@ impl SetupError {
 pub struct Caller {
     pub account_id: String,
     pub arn: String,
+    /// Unique id, of a session with its name: `AIDA...`, `AROA...:name`.
+    pub user_id: String,
     /// `aws`, `aws-cn`, `aws-us-gov`
     pub partition: String,
 }
@@ -129,7 +131,8 @@ impl Clients {
         let reply = request.send().await.map_err(|error| SetupError::Refused(sts(error)))?;
         let arn = reply.arn.unwrap_or_default();
         let partition = arn.split(':').nth(1).unwrap_or("aws").to_owned();
-        Ok(Caller { account_id: reply.account.unwrap_or_default(), arn, partition })
+        let (account_id, user_id) = (reply.account.unwrap_or_default(), reply.user_id.unwrap_or_default());
+        Ok(Caller { account_id, arn, user_id, partition })
     }
 }
 

@@ -25,6 +25,7 @@ mod health;
 mod kind;
 mod preflight;
 mod prices;
+mod principals;
 mod tags;
 
 pub use certificate::certificate_names;
@@ -36,3 +37,4 @@ pub use facts::{AccountFacts, FactsError, gather, runtime_identity};
 pub use health::{Target, Worker, target_health, workers};
 pub use preflight::{Finding, Subject, Verdict, preflight};
 pub use prices::live_prices;
+pub use principals::unique_id;

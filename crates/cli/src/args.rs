@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
-use crate::{output::Format, tunnel::ConnectTo};
+use crate::{moment::Moment, output::Format, tunnel::ConnectTo};
 
 /// Deploys machine-learning models as HTTPS APIs, into your own AWS account or on this machine.
 #[derive(Debug, Parser)]
@@ -36,6 +36,8 @@ pub enum Command {
     /// Keys that clients of your APIs need.
     #[command(subcommand)]
     ApiKey(ApiKey),
+    /// Show who asked the cluster for what, and whether it was allowed.
+    Audit(Audit),
     /// Print the version of this program and of the cluster.
     Version(Version),
     /// Print a completion script for a shell.
@@ -366,6 +368,23 @@ pub enum ApiKey {
 }
 
 #[derive(Debug, Args)]
+pub struct Audit {
+    /// How far back: a time like `90m`, `24h` or `7d`, or a moment like `2026-01-31T12:00:00Z`.
+    #[arg(long, default_value = "24h", value_name = "TIME")]
+    pub since: Moment,
+    /// Only what was not allowed.
+    #[arg(long)]
+    pub refused: bool,
+    /// Of the newest; 10,000 at most.
+    #[arg(long, default_value_t = 1000, value_name = "EVENTS", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub limit: u32,
+    #[command(flatten)]
+    pub target: Target,
+    #[command(flatten)]
+    pub printed: Printed,
+}
+
+#[derive(Debug, Args)]
 pub struct Version {
     #[command(flatten)]
     pub target: Target,
@@ -381,6 +400,7 @@ impl Arguments {
             | Command::Get(Get { printed, .. })
             | Command::Logs(Logs { printed, .. })
             | Command::Delete(Delete { printed, .. })
+            | Command::Audit(Audit { printed, .. })
             | Command::Version(Version { printed, .. })
             | Command::Cluster(
                 Cluster::Up(ClusterUp { printed, .. })

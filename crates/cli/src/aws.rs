@@ -8,6 +8,7 @@
 //! What a cluster consists of and how it comes to be is `provision`'s, the calls are `aws-infra`'s; here they meet the user:
 //! what is shown, asked and printed, which files are uploaded, and when it can be said that the cluster works.
 
+mod access;
 mod account;
 mod artifacts;
 mod bringing;

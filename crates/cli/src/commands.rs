@@ -1,6 +1,7 @@
 //! The commands: each file is named after the one it does.
 
 mod api_key;
+mod audit;
 mod cluster;
 mod completion;
 mod confirm;
@@ -41,6 +42,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Env(Env::Default { name, printed }) => env::default::default(name, printed.output),
         Command::Env(Env::Delete { name, printed }) => env::delete::delete(&name, printed.output),
         Command::ApiKey(ApiKey::Get { target, printed }) => api_key::get(&target, printed.output).await,
+        Command::Audit(arguments) => audit::audit(arguments).await,
         Command::Version(arguments) => version::version(arguments).await,
         Command::Completion { shell } => completion::completion(shell),
         Command::Reference => reference::reference(),

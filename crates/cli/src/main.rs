@@ -13,6 +13,7 @@ mod founding;
 mod health;
 mod home;
 mod local;
+mod moment;
 mod operator_client;
 mod output;
 mod process;

@@ -13,7 +13,7 @@ use axum::{
     extract::{DefaultBodyLimit, Request, State},
     middleware::{self, Next},
     response::{IntoResponse as _, Response},
-    routing::{MethodRouter, delete, get, head, post, put},
+    routing::{MethodRouter, delete, get, post, put},
 };
 use http::{HeaderName, HeaderValue, request::Parts};
 
@@ -66,7 +66,7 @@ fn handler(endpoint: Endpoint) -> MethodRouter<Arc<Context>> {
     match endpoint {
         Endpoint::Health => get(handlers::health),
         Endpoint::Info => get(handlers::info),
-        Endpoint::HasBundle => head(handlers::has_bundle),
+        Endpoint::HasBundle => get(handlers::has_bundle),
         Endpoint::PutBundle => put(handlers::put_bundle),
         Endpoint::Deploy => post(handlers::deploy),
         Endpoint::ListApis => get(handlers::list_apis),

@@ -423,7 +423,10 @@ fn access() {
         GROUP,
         &[
             (&rule("arn:aws:iam::123456789012:user/ann"), ""),
-            (&rule("arn:aws:iam::123456789012:role/team/*"), ""),
+            (&rule("arn:aws:iam::123456789012:role/team/deployers"), ""),
+            (&rule("arn:aws:iam::123456789012:role/team-*"), ""),
+            (&rule("arn:aws:iam::123456789012:user/team/*"), ""),
+            (&rule("arn:aws:iam::123456789012:role/team/*"), principal),
             (&rule("arn:aws-us-gov:iam::123456789012:role/*"), ""),
             (&rule("arn:aws:iam::123456789012:role/a*b"), principal),
             (&rule("arn:aws:iam::*:role/a"), principal),

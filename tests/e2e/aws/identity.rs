@@ -9,6 +9,8 @@ use testkit::{
 
 use super::ground::{Account, PUBLIC};
 
+const SECRETS: [&str; 3] = ["private/authority.json", "private/api-keys/default.json", "private/session.json"];
+
 /// A cluster with an environment of its administrator's.
 fn cluster() -> Account {
     let account = Account::with_nodes(Mode::Strict);
@@ -81,7 +83,7 @@ async fn the_clusters_own_machines_and_tasks_are_refused() {
     is_refused(&account, &task, "the cluster's own machines");
     // Nor do they get at what is secret.
     let bucket = bucket(&account);
-    for key in ["private/authority.json", "private/api-keys/default.json"] {
+    for key in SECRETS {
         let (status, _) = object(&account, &task, &bucket, key);
         assert_eq!(status, 403, "{key}");
     }
@@ -97,7 +99,7 @@ async fn secrets_in_the_bucket_are_for_control_nodes_only() {
         "Statement": [{ "Effect": "Allow", "Action": ["s3:Get*", "s3:List*"], "Resource": "*" }] } });
     let reader = account.emulator.create_user("reader", &all);
     for who in [&reader, &account.emulator.admin] {
-        for key in ["private/authority.json", "private/api-keys/default.json"] {
+        for key in SECRETS {
             let (status, body) = object(&account, who, &bucket, key);
             assert_eq!(status, 403, "{key}: {body}");
         }
@@ -105,7 +107,16 @@ async fn secrets_in_the_bucket_are_for_control_nodes_only() {
         assert_eq!(status, 200, "{body}");
     }
     // What the cluster believes is nobody else's to write, either.
-    for key in ["private/authority.json", "keys.json", "routes.json", "ca.json", "apis/x/head.json", "bundles/x"] {
+    for key in [
+        "private/authority.json",
+        "private/session.json",
+        "keys.json",
+        "routes.json",
+        "ca.json",
+        "apis/x/head.json",
+        "bundles/x",
+        "audit/x",
+    ] {
         let (status, body) = put_object(&account, &account.emulator.admin, &bucket, key);
         assert_eq!(status, 403, "{key}: {body}");
     }

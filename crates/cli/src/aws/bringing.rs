@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use api::cluster::ApiCertificate;
 use aws_infra::{AccountFacts, AwsCloud, BucketName, FactsError, gather};
+use identity::sts::OperatorAccess;
 use provision::{
     cloud::{ClusterId, Ids, Observed},
     desired::{Facts, Graph, Kept, desired, kept},
@@ -20,7 +21,7 @@ use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    NodeConfig,
+    NodeConfig, access,
     account::{self, Account},
     artifacts,
     certificate::{self, Chosen},
@@ -57,6 +58,7 @@ pub struct Bringing<'a> {
     pub state: Arc<dyn State>,
     node: NodeConfig,
     certificate: Chosen,
+    access: OperatorAccess,
     files: [artifacts::Upload; 2],
     settings: Settings,
     bucket: String,
@@ -81,6 +83,7 @@ impl<'a> Bringing<'a> {
         files: &Files,
     ) -> Result<Self, Failure> {
         let certificate = certificate::choose(&aws.certificate, own, &account.clients).await?;
+        let access = access::resolve(aws, account).await?;
         let home = Home::find()?;
         let binary = artifacts::node_binary(files.node_binary.as_deref()).await?;
         let runtime = artifacts::onnxruntime(&home, files.onnxruntime.as_deref()).await?;
@@ -105,6 +108,7 @@ impl<'a> Bringing<'a> {
             state,
             node,
             certificate,
+            access,
             files: [binary, runtime],
             settings,
             bucket,
@@ -115,6 +119,11 @@ impl<'a> Bringing<'a> {
     /// What clients of APIs will be shown.
     pub fn certificate(&self) -> &ApiCertificate {
         &self.certificate.record
+    }
+
+    /// Who will be let in.
+    pub fn access(&self) -> &OperatorAccess {
+        &self.access
     }
 
     async fn observe(&self) -> Result<Vec<Observed>, Failure> {
@@ -144,6 +153,7 @@ impl<'a> Bringing<'a> {
             network: facts.brought_network.clone(),
             security_group: facts.existing_security_group.clone(),
             certificate: self.certificate.record.clone(),
+            access: self.access.clone(),
         };
         let keys = self.aws.runtime_credentials.as_ref();
         let (files, pem) = (self.files.each_ref(), self.certificate.pem.as_ref());

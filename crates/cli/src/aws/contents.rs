@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use api::cluster::{ApiCertificate, CERTIFICATE_KEY, CLUSTER_KEY, CertificatePem, ClusterRecord};
+use api::cluster::{ACCESS_KEY, ApiCertificate, CERTIFICATE_KEY, CLUSTER_KEY, CertificatePem, ClusterRecord};
 use async_trait::async_trait;
 use aws_infra::{Content, ContentError, Contents};
 use provision::{desired::Upload as Object, names};
@@ -22,6 +22,7 @@ use super::{
 const CLUSTER_RECORD: &str = "the cluster's addresses";
 const NODE_CONFIG: &str = "what control nodes are told";
 const RECORDED: &str = "what the cluster was made from";
+const ACCESS: &str = "who may use the operator";
 const CERTIFICATE: &str = "what clients of APIs are shown";
 const CERTIFICATE_PEM: &str = "your certificate with its key";
 const RUNTIME_KEYS: &str = "the keys that the cluster runs with";
@@ -33,6 +34,7 @@ pub struct ClusterContents {
     recorded: Vec<u8>,
     runtime_keys: Option<Vec<u8>>,
     certificate: Vec<u8>,
+    access: Vec<u8>,
     /// Where it is kept, and what.
     certificate_pem: Option<(String, Option<Vec<u8>>)>,
     cluster: String,
@@ -64,6 +66,7 @@ impl ClusterContents {
             recorded: json(recorded),
             runtime_keys,
             certificate: json(&recorded.certificate),
+            access: json(&recorded.access),
             certificate_pem,
             cluster: node.cluster.clone(),
             ports,
@@ -83,6 +86,7 @@ impl ClusterContents {
             object(NODE_CONFIG_KEY, Some(sha256(&self.node_config)), NODE_CONFIG, false),
             object(RECORDED_KEY, Some(sha256(&self.recorded)), RECORDED, false),
             object(CERTIFICATE_KEY, Some(sha256(&self.certificate)), CERTIFICATE, false),
+            object(ACCESS_KEY, Some(sha256(&self.access)), ACCESS, false),
         ];
         objects.extend(node.runtime_keys.iter().map(|key| object(key, None, RUNTIME_KEYS, false)));
         objects.extend(self.certificate_pem.iter().map(|(key, _)| object(key, None, CERTIFICATE_PEM, false)));
@@ -104,6 +108,7 @@ impl Contents for ClusterContents {
         match source {
             NODE_CONFIG => Ok(Content::Bytes(self.node_config.clone())),
             RECORDED => Ok(Content::Bytes(self.recorded.clone())),
+            ACCESS => Ok(Content::Bytes(self.access.clone())),
             CERTIFICATE => Ok(Content::Bytes(self.certificate.clone())),
             CLUSTER_RECORD => {
                 let name = |input: &str| inputs.get(input).ok_or_else(|| ContentError(format!("no input `{input}`")));

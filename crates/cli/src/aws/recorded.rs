@@ -1,6 +1,7 @@
 //! What the last `up` wanted, kept in the bucket: so that a cluster can be compared with it without its file.
 
 use api::cluster::{ApiCertificate, CLUSTER_KEY};
+use identity::sts::OperatorAccess;
 use provision::{
     cloud::{ClusterId, Observed},
     desired::{Artifact, BroughtNetwork, Facts, kept},
@@ -30,6 +31,8 @@ pub struct Recorded {
     /// Id of the group that `security_group` names, if it is not ours.
     pub security_group: Option<String>,
     pub certificate: ApiCertificate,
+    /// `operator_access`, with everybody it names found.
+    pub access: OperatorAccess,
 }
 
 impl Recorded {

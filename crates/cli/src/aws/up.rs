@@ -15,6 +15,7 @@ use spec::cluster::{Aws, Credentials};
 use state::read;
 
 use super::{
+    access,
     account::{self, Account},
     bringing::{Bringing, Files, Planned},
     certificate::{self, Chosen},
@@ -80,6 +81,7 @@ pub async fn up(name: &str, aws: &Aws, options: &Options) -> Result<(), Failure>
     }
     let changed = !planned.plan.is_empty();
     if changed {
+        access::warn(bringing.access(), &account.caller);
         let (findings, bill) =
             tokio::join!(checks::look(&account, &aws, &planned.plan), cost::estimate(&account, &planned.graph));
         checks::show(&findings);
@@ -135,7 +137,6 @@ pub async fn terraform_json(name: &str, aws: &Aws, files: &Files) -> Result<(), 
 async fn connect(aws: &Aws, files: &Files) -> Result<(Aws, Option<Chosen>, Account), Failure> {
     let runtime_credentials = runtime_keys(aws)?;
     let aws = Aws { runtime_credentials, ..aws.clone() };
-    refuse_unsupported(&aws)?;
     let own = certificate::files(&aws.certificate, &files.directory)?;
     let account = account::connect(Some(&aws.region), aws.create_credentials.as_ref()).await?;
     Ok((aws, own, account))
@@ -207,15 +208,6 @@ fn runtime_keys(aws: &Aws) -> Result<Option<Credentials>, Failure> {
         )
         .hint("set both, or neither: then the cluster runs as its instance role, which is better")),
     }
-}
-
-/// What the file may say and this version does not do: to leave it out silently would be worse.
-fn refuse_unsupported(aws: &Aws) -> Result<(), Failure> {
-    if aws.operator_access.is_empty() {
-        return Ok(());
-    }
-    Err(Failure::not_supported("`operator_access` is not supported yet: nothing was made")
-        .hint("docs/roadmap.md says what is; take the field out to go on"))
 }
 
 async fn outcome(

@@ -123,27 +123,29 @@ pub enum Denied {
     Namesake(String),
 }
 
-/// The role of a caller that is known to be of the cluster's account.
-pub(super) fn role(caller: &Caller, own: &OwnRoles, access: &OperatorAccess) -> Result<Role, Denied> {
-    match &caller.kind {
-        CallerKind::Root => return Err(Denied::Root),
-        CallerKind::FederatedUser { .. } => return Err(Denied::Federated(caller.arn())),
-        CallerKind::AssumedRole { role, .. } if own.contain(caller, role) => {
-            return Err(Denied::OwnRole(caller.arn()));
+impl OperatorAccess {
+    /// The role of a caller that is known to be of the cluster's account.
+    pub fn role(&self, caller: &Caller, own: &OwnRoles) -> Result<Role, Denied> {
+        match &caller.kind {
+            CallerKind::Root => return Err(Denied::Root),
+            CallerKind::FederatedUser { .. } => return Err(Denied::Federated(caller.arn())),
+            CallerKind::AssumedRole { role, .. } if own.contain(caller, role) => {
+                return Err(Denied::OwnRole(caller.arn()));
+            }
+            CallerKind::User { .. } | CallerKind::AssumedRole { .. } => {}
         }
-        CallerKind::User { .. } | CallerKind::AssumedRole { .. } => {}
-    }
-    let rules = match access {
-        OperatorAccess::Account => return Ok(Role::Admin),
-        OperatorAccess::Rules { rules } => rules,
-    };
-    let mut namesake = false;
-    for rule in rules {
-        match rule.matches(caller) {
-            Match::Yes => return Ok(rule.role),
-            Match::Namesake => namesake = true,
-            Match::No => {}
+        let rules = match self {
+            Self::Account => return Ok(Role::Admin),
+            Self::Rules { rules } => rules,
+        };
+        let mut namesake = false;
+        for rule in rules {
+            match rule.matches(caller) {
+                Match::Yes => return Ok(rule.role),
+                Match::Namesake => namesake = true,
+                Match::No => {}
+            }
         }
+        Err(if namesake { Denied::Namesake(caller.arn()) } else { Denied::NoRule(caller.arn()) })
     }
-    Err(if namesake { Denied::Namesake(caller.arn()) } else { Denied::NoRule(caller.arn()) })
 }

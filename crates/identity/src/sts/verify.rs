@@ -8,7 +8,7 @@ use time::{Duration, OffsetDateTime};
 use super::{
     AccessSource, Caller, CallerError, ClusterId, Denied, MAX_AGE, MAX_AHEAD, NonceError, Nonces, OperatorRequest,
     OwnRoles, Partition, Region, ReplyError, StsRefusal, StsRequest, StsTransport, Token, TransportError, UsedNonce,
-    WholeAccount, access, read_reply,
+    WholeAccount, read_reply,
     request::{Binding, format_date},
 };
 use crate::Principal;
@@ -136,7 +136,7 @@ impl Verifier {
             return Err(VerifyError::OtherAccount { caller: caller.arn() });
         }
         let access = self.access.access().await.map_err(VerifyError::Unavailable)?;
-        let role = access::role(caller, &self.trust.own_roles, &access).map_err(VerifyError::Denied)?;
+        let role = access.role(caller, &self.trust.own_roles).map_err(VerifyError::Denied)?;
         Ok(Principal::aws(caller, role))
     }
 

@@ -16,6 +16,7 @@ use http::{StatusCode, header};
 use identity::{Principal, Subject};
 
 use super::{Context, error::Refusal};
+use crate::app::AppError;
 
 /// How long a refused upload is read on.
 const LINGER: Duration = Duration::from_secs(30);
@@ -34,8 +35,10 @@ pub(super) async fn info(State(context): Ctx) -> Result<Json<Info>, Refusal> {
 }
 
 pub(super) async fn has_bundle(State(context): Ctx, Path(sha256): Path<String>) -> Result<StatusCode, Refusal> {
-    let present = context.app.has_bundle(&sha256).await?;
-    Ok(if present { StatusCode::NO_CONTENT } else { StatusCode::NOT_FOUND })
+    match context.app.has_bundle(&sha256).await? {
+        true => Ok(StatusCode::NO_CONTENT),
+        false => Err(AppError::NoSuchBundle(sha256).into()),
+    }
 }
 
 pub(super) async fn put_bundle(

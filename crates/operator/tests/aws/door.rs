@@ -273,9 +273,6 @@ impl Answer {
     pub fn refusal(&self, what: &str, call: &Call) -> (StatusCode, String) {
         let text = String::from_utf8_lossy(&self.body);
         assert!(self.status.is_client_error() || self.status.is_server_error(), "{what}: {} {text}", self.status);
-        if call.method == Method::HEAD {
-            return (self.status, String::new());
-        }
         let body: ErrorBody =
             serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{what}: {error}: {text}"));
         assert!(!body.message.is_empty() && !body.request_id.is_empty(), "{what}: {body:?}");

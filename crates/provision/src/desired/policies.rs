@@ -21,12 +21,14 @@ pub(super) fn bucket(build: &Build<'_>) -> Policy {
     let written = [
         "private/authority.json",
         "private/api-keys/*",
+        "private/session.json",
         "ca.json",
         "keys.json",
         "routes.json",
         "apis/*",
         "bundles/*",
         "nonce/*",
+        "audit/*",
         "lease/reconcile",
     ];
     policy(&[

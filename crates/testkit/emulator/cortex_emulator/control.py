@@ -140,6 +140,7 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "users/policies": identities.set_policies,
     "users/create": identities.create_user,
     "users/administrator": identities.create_administrator,
+    "users/delete": identities.delete_user,
     "roles/create": identities.create_role,
     "roles/assume": identities.assume,
     "root/create": identities.create_root_key,

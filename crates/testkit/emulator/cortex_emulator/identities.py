@@ -132,6 +132,17 @@ def delete(access_key_id: str) -> dict[str, Any]:
     return {}
 
 
+def delete_user(name: str, account: str = DEFAULT_ACCOUNT_ID) -> dict[str, Any]:
+    """The user with all its keys. Another one of the same name gets another id."""
+    backend = iam_backends[account][PARTITION]
+    user = next(user for user in backend.users.values() if user.name == name)
+    for key in list(user.access_keys):
+        backend.delete_access_key(key.access_key_id, name)
+    user.policies.clear()
+    backend.delete_user(name)
+    return {}
+
+
 def expire(access_key_id: str) -> dict[str, Any]:
     principals.expire(access_key_id)
     return {}

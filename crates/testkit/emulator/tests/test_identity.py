@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import re
 import unittest
 import urllib.error
 import urllib.parse
@@ -115,6 +116,16 @@ class Signatures(EmulatorCase):
         alice = user("alice")
         ask("keys/delete", access_key_id=alice["access_key_id"])
         self.is_refused(Signed(alice), "InvalidClientTokenId")
+
+    @given()
+    def test_a_deleted_user_is_nobody_and_comes_back_as_another(self):
+        alice = user("alice")
+        before = Signed(alice).send()[1]
+        ask("users/delete", name="alice")
+        self.is_refused(Signed(alice), "InvalidClientTokenId")
+        after = Signed(user("alice")).send()[1]
+        ids = [re.search("AIDA[A-Z0-9]+", text).group() for text in (before, after)]
+        self.assertNotEqual(ids[0], ids[1])
 
     @about("session_end")
     def test_sessions_end(self):

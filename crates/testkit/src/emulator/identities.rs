@@ -63,6 +63,11 @@ impl Emulator {
         self.credentials("users/administrator", &json!({ "name": name }))
     }
 
+    /// The user is gone, with all keys; one of the same name that is made later is another.
+    pub fn delete_user(&self, name: &str) {
+        self.ask("users/delete", &json!({ "name": name }));
+    }
+
     /// A user of another account.
     pub fn create_stranger(&self, name: &str, account: &str) -> Credentials {
         self.credentials("users/create", &json!({ "name": name, "account": account }))

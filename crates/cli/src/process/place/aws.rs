@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use ::operator::{AwsAuthenticator, Budgets, HttpsSts, StsEndpoint};
+use ::operator::{AwsAuthenticator, Budgets, HttpsSts, StateAccess, StsEndpoint};
 use api::cluster::{CA_KEY, CLUSTER_KEY, CaRecord, ClusterRecord};
 use aws_infra::load;
 use aws_node::{EcsEngine, ecs};
@@ -98,7 +98,8 @@ pub async fn operator(node: &ControlNode) -> Result<OperatorParts, Failure> {
     };
     let sts = HttpsSts::new(sts_endpoint()?).map_err(|error| Failure::internal(error.to_string()))?;
     let trust = trust(config, &ca.certificate)?;
-    let authenticator = AwsAuthenticator::new(trust, Arc::new(sts), Arc::clone(&state), Budgets::default());
+    let authenticator = AwsAuthenticator::new(trust, Arc::new(sts), Arc::clone(&state), Budgets::default())
+        .ruled_by(Arc::new(StateAccess::new(Arc::clone(&state))));
     let engine = EcsEngine::new(
         &sdk,
         ecs::Settings {

@@ -92,6 +92,10 @@ fn principal(text: String) -> Result<String, Refusal> {
             .map_err(|r: Refusal| r.help("for example arn:aws:iam::123456789012:role/deployers"));
     };
     let stem = resource.strip_suffix('*').unwrap_or(resource);
+    if resource.ends_with('*') && stem.strip_prefix("role/").is_some_and(|path| path.contains('/')) {
+        return refuse("has a wildcard after a role's path, which AWS does not tell when a role is used")
+            .map_err(|r| r.help("name each role, or give them names that begin alike"));
+    }
     if stem.contains('*') || account.contains('*') || text.contains('?') {
         return refuse("has a wildcard that is not at its end");
     }
