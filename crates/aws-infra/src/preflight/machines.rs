@@ -6,7 +6,7 @@ use aws_sdk_ec2::types::{ArchitectureType, InstanceType, InstanceTypeInfo, Memor
 use provision::{
     cloud::CloudError,
     plan::{Choice, Entry},
-    resource::{AutoScalingGroup, Kind, Link, Mixed, Resource},
+    resource::{AutoScalingGroup, Kind, Link, Resource},
 };
 
 use super::{Finding, Subject};
@@ -39,11 +39,10 @@ pub(super) fn more(subject: Subject<'_>) -> Vec<More> {
         match &group.mixed {
             None => all.push(More { types: vec![own], spot: false, instances: grown }),
             Some(mixed) => {
-                let spot = |instances| instances - on_demand(mixed, instances);
                 let types = mixed.instance_types.clone();
                 let (least, most) = grown;
-                let shares =
-                    [(false, on_demand(mixed, least), on_demand(mixed, most)), (true, spot(least), spot(most))];
+                let on_demand = (mixed.on_demand(least), mixed.on_demand(most));
+                let shares = [(false, on_demand.0, on_demand.1), (true, least - on_demand.0, most - on_demand.1)];
                 let shares = shares.into_iter().filter(|(_, _, most)| *most > 0);
                 all.extend(shares.map(|(spot, least, most)| More {
                     types: types.clone(),
@@ -72,12 +71,6 @@ fn instance_type(subject: Subject<'_>, group: &AutoScalingGroup<Link>) -> Option
         Resource::LaunchTemplate(template) => Some(template.instance_type.clone()),
         _ => None,
     }
-}
-
-/// Of so many instances of the group.
-fn on_demand(mixed: &Mixed, instances: u32) -> u32 {
-    let base = mixed.on_demand_base_capacity.min(instances);
-    base + ((instances - base) * mixed.on_demand_percentage_above_base_capacity).div_ceil(100)
 }
 
 /// vCPUs of each type.
@@ -122,26 +115,7 @@ fn judge(info: &InstanceTypeInfo) -> Finding {
 
 #[cfg(test)]
 mod tests {
-    use provision::resource::SpotAllocation;
-
     use super::{super::Verdict, *};
-
-    #[test]
-    fn instances_are_split_as_auto_scaling_does() {
-        let mixed = |base, percent| Mixed {
-            instance_types: vec!["m5.large".to_owned()],
-            on_demand_base_capacity: base,
-            on_demand_percentage_above_base_capacity: percent,
-            spot_allocation: SpotAllocation::LowestPrice,
-            spot_instance_pools: Some(1),
-            spot_max_price: None,
-        };
-        for (base, percent, instances, expected) in
-            [(0, 0, 5, 0), (2, 0, 5, 2), (2, 50, 5, 4), (9, 0, 5, 5), (0, 100, 5, 5)]
-        {
-            assert_eq!(on_demand(&mixed(base, percent), instances), expected, "{base} {percent} {instances}");
-        }
-    }
 
     #[test]
     fn types_for_another_architecture_are_refused() {

@@ -84,7 +84,6 @@ fn bought(part: &Part, mixed: Option<&Mixed>, own: &str, nodes: &Range) -> Vec<C
     let Some(mixed) = mixed else {
         return vec![on_demand(if nodes.one { whole(1, 1) } else { whole(nodes.min, nodes.max) })];
     };
-    let share = |count: u32| on_demand_share(mixed, count);
     let spot = |quantity| {
         let max_price = mixed.spot_max_price.as_deref().and_then(|price| price.parse().ok());
         Counted {
@@ -100,15 +99,8 @@ fn bought(part: &Part, mixed: Option<&Mixed>, own: &str, nodes: &Range) -> Vec<C
         let only_on_demand = mixed.on_demand_percentage_above_base_capacity == 100;
         return vec![if only_on_demand { on_demand(whole(1, 1)) } else { spot(whole(1, 1)) }];
     }
-    let (least, most) = (share(nodes.min), share(nodes.max));
+    let (least, most) = (mixed.on_demand(nodes.min), mixed.on_demand(nodes.max));
     vec![on_demand(whole(least, most)), spot(whole(nodes.min - least, nodes.max - most))]
-}
-
-/// How many of `count` are on demand: the base, then the percentage of the rest, rounded up. "Auto Scaling groups with
-/// multiple instance types and purchase options", EC2 Auto Scaling user guide.
-fn on_demand_share(mixed: &Mixed, count: u32) -> u32 {
-    let base = mixed.on_demand_base_capacity.min(count);
-    base + ((count - base) * mixed.on_demand_percentage_above_base_capacity).div_ceil(100)
 }
 
 fn volume(part: &Part, template: &LaunchTemplate<Link>, nodes: Quantity) -> Vec<Counted> {

@@ -93,6 +93,15 @@ pub struct Mixed {
     pub spot_max_price: Option<String>,
 }
 
+impl Mixed {
+    /// How many of so many instances are on demand: the base, then the percentage of the rest, rounded up. "Auto Scaling
+    /// groups with multiple instance types and purchase options", EC2 Auto Scaling user guide.
+    pub fn on_demand(&self, instances: u32) -> u32 {
+        let base = self.on_demand_base_capacity.min(instances);
+        base + ((instances - base) * self.on_demand_percentage_above_base_capacity).div_ceil(100)
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SpotAllocation {
@@ -183,5 +192,27 @@ impl<L> CapacityProvider<L> {
 impl<L> ClusterCapacity<L> {
     pub(super) fn try_map<M: Ord, E>(self, f: Mapping<'_, L, M, E>) -> Result<ClusterCapacity<M>, E> {
         Ok(ClusterCapacity { cluster: f(self.cluster)?, providers: map_set(self.providers, f)? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn instances_are_split_as_auto_scaling_does() {
+        let mixed = |base, percent| Mixed {
+            instance_types: vec!["m5.large".to_owned()],
+            on_demand_base_capacity: base,
+            on_demand_percentage_above_base_capacity: percent,
+            spot_allocation: SpotAllocation::LowestPrice,
+            spot_instance_pools: Some(1),
+            spot_max_price: None,
+        };
+        for (base, percent, instances, expected) in
+            [(0, 0, 5, 0), (2, 0, 5, 2), (2, 50, 5, 4), (9, 0, 5, 5), (0, 100, 5, 5)]
+        {
+            assert_eq!(mixed(base, percent).on_demand(instances), expected, "{base} {percent} {instances}");
+        }
     }
 }
