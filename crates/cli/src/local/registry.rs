@@ -4,6 +4,7 @@ use std::{fs, io, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::{Layout, Settings};
 use crate::{
     home::{Home, io_failure, make_private_directory, write_private},
     report::{Exit, Failure},
@@ -13,6 +14,17 @@ use crate::{
 pub struct Registered {
     pub name: String,
     pub directory: PathBuf,
+}
+
+impl Registered {
+    /// What its processes were told; an `up` that did not get that far leaves a cluster without.
+    pub fn settings(&self) -> Result<Settings, Failure> {
+        Settings::load(&Layout::new(&self.directory))?.ok_or_else(|| {
+            let message = format!("the cluster `{}` was never made whole", self.name);
+            Failure::new(Exit::NotFound, "cluster.incomplete", message)
+                .hint("`cortex cluster up` finishes it, `cortex cluster down` removes it")
+        })
+    }
 }
 
 pub fn register(home: &Home, registered: &Registered) -> Result<(), Failure> {

@@ -5,7 +5,7 @@ use crate::{
     args,
     health::{Health, Part},
     home::Home,
-    local::{Layout, Registered, Role, Settings},
+    local::{Layout, Registered, Role},
     output::table,
     report::{Exit, Failure},
 };
@@ -36,14 +36,7 @@ fn pretty(health: &Health) -> String {
 /// The three processes: each runs, and says that all is well.
 async fn local(cluster: &Registered) -> Result<Health, Failure> {
     let layout = Layout::new(&cluster.directory);
-    let settings = Settings::load(&layout)?.ok_or_else(|| {
-        Failure::new(
-            Exit::NotFound,
-            "cluster.incomplete",
-            format!("the cluster `{}` was never made whole", cluster.name),
-        )
-        .hint("`cortex cluster up` finishes it, `cortex cluster down` removes it")
-    })?;
+    let settings = cluster.settings()?;
     let mut parts: Vec<Part> = [Role::Node, Role::Operator, Role::Gateway]
         .map(|role| {
             let running = role.is_running(&layout);

@@ -6,8 +6,8 @@ use super::{Which, which};
 use crate::{
     args,
     home::Home,
-    local::{Layout, Role, Settings},
-    report::{Exit, Failure},
+    local::{Layout, Role},
+    report::Failure,
 };
 
 #[derive(Serialize)]
@@ -41,14 +41,7 @@ pub async fn info(arguments: args::ClusterInfo) -> Result<(), Failure> {
             .hint("`cortex cluster up` brings it to what its file says"));
     }
     let layout = Layout::new(&cluster.directory);
-    let settings = Settings::load(&layout)?.ok_or_else(|| {
-        Failure::new(
-            Exit::NotFound,
-            "cluster.incomplete",
-            format!("the cluster `{}` was never made whole", cluster.name),
-        )
-        .hint("`cortex cluster up` finishes it, `cortex cluster down` removes it")
-    })?;
+    let settings = cluster.settings()?;
     let process = |role: Role| {
         let status = role.status(&layout);
         let running = role.is_running(&layout);

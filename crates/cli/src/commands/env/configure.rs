@@ -7,7 +7,7 @@ use crate::{
     commands::confirm,
     environments::{CredentialSource, Environment, Environments},
     home::{Home, io_failure},
-    local::{self, Layout, Settings},
+    local::{self, Layout},
     operator_client::client,
     output::say,
     report::{Exit, Failure},
@@ -162,14 +162,7 @@ async fn aws_credential(_: &args::EnvConfigure) -> Result<CredentialSource, Fail
 fn of_this_machine(home: &Home, name: Option<&str>) -> Result<Environment, Failure> {
     let cluster = local::find(home, name)?;
     let layout = Layout::new(&cluster.directory);
-    let settings = Settings::load(&layout)?.ok_or_else(|| {
-        Failure::new(
-            Exit::NotFound,
-            "cluster.incomplete",
-            format!("the cluster `{}` was never made whole", cluster.name),
-        )
-        .hint("run `cortex cluster up` again")
-    })?;
+    let settings = cluster.settings()?;
     let ca = layout.ca_file();
     Ok(Environment {
         cluster: cluster.name,
