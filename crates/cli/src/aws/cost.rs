@@ -110,14 +110,3 @@ pub fn show(bill: &Bill) -> String {
     let cells = rows.iter().map(|row| row.cells().map(str::to_owned));
     format!("{}\nnot in it: {}", table(COLUMNS, cells), bill.not_included.join("; "))
 }
-
-/// For a sentence.
-pub fn in_short(bill: &Bill) -> String {
-    let amount = bill.per_hour;
-    let qualified = if amount.at_least { "at least " } else { "" };
-    let hour = match (amount.max - amount.min).abs() < 0.000_05 {
-        true => format!("{:.4}", amount.min),
-        false => format!("{:.4} to {:.4}", amount.min, amount.max),
-    };
-    format!("{qualified}{hour} US dollars an hour, {:.2} a month at the least", bill.per_month.min)
-}

@@ -150,7 +150,7 @@ fn question(plan: &Plan, account: &Account, bill: &Bill) -> String {
         counts.update + counts.delete,
         account.caller.account_id,
         account.caller.arn,
-        cost::in_short(bill)
+        bill.in_short()
     )
 }
 

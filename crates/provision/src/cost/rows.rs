@@ -28,6 +28,12 @@ impl Bill {
         rows.push(total("all".to_owned(), self.per_hour));
         rows
     }
+
+    /// Everything together, for a sentence.
+    pub fn in_short(&self) -> String {
+        let (per_hour, per_month) = both(self.per_hour);
+        format!("{per_hour} US dollars an hour, {per_month} a month")
+    }
 }
 
 impl Row {
@@ -96,17 +102,19 @@ fn quantity(quantity: Quantity) -> String {
 }
 
 fn both(per_hour: Amount) -> (String, String) {
-    (amount(per_hour, 4), amount(per_hour.times(HOURS_PER_MONTH), 2))
+    (per_hour.text(4), per_hour.times(HOURS_PER_MONTH).text(2))
 }
 
-/// Where something is unknown and something else is a limit, neither bound is one.
-fn amount(amount: Amount, digits: usize) -> String {
-    let text = between(format!("{:.digits$}", amount.min), format!("{:.digits$}", amount.max));
-    match (amount.at_least, amount.at_most) {
-        (true, true) => format!("about {text}, and what is unknown"),
-        (true, false) => format!("at least {text}"),
-        (false, true) => format!("at most {text}"),
-        (false, false) => text,
+impl Amount {
+    /// Where something is unknown and something else is a limit, neither bound is one.
+    fn text(self, digits: usize) -> String {
+        let text = between(format!("{:.digits$}", self.min), format!("{:.digits$}", self.max));
+        match (self.at_least, self.at_most) {
+            (true, true) => format!("about {text}, and what is unknown"),
+            (true, false) => format!("at least {text}"),
+            (false, true) => format!("at most {text}"),
+            (false, false) => text,
+        }
     }
 }
 

@@ -104,6 +104,8 @@ fn spot_instances_cost_at_most_their_limit() {
     assert_amount(bill.per_hour, fixed + 0.096 + node, fixed + 5.0 * (0.096 + node));
     assert!(bill.per_hour.at_most && !bill.per_hour.at_least);
     assert!(exact(bill.fixed_per_hour));
+    let short = bill.in_short();
+    assert!(short.starts_with("at most 0.16") && short.contains(" US dollars an hour, at most "), "{short}");
 
     // Without a limit of one's own: the on-demand price of the dearest type it may be.
     let unlimited = SPOT.replace(", max_price: 0.096", "").replace("m5.large, m5a.large", "m5a.large, m5.large");
@@ -148,7 +150,9 @@ fn what_is_unknown_is_said_and_counted_as_nothing() {
     let rows = bill.rows();
     let row = rows.iter().find(|row| row.what == "z1d.large instances").unwrap();
     assert_eq!((row.unit_price.as_str(), row.per_month.as_str()), ("unknown", "unknown"));
-    assert!(rows.last().unwrap().per_month.starts_with("at least "), "{rows:?}");
+    let all = rows.last().unwrap();
+    assert!(all.per_month.starts_with("at least "), "{rows:?}");
+    assert_eq!(bill.in_short(), format!("{} US dollars an hour, {} a month", all.per_hour, all.per_month));
     let elsewhere = of(&PUBLIC.replace("us-east-1", "xx-nowhere-9"));
     assert_amount(elsewhere.per_hour, 0.0, 0.0);
     assert!(elsewhere.per_hour.at_least);
