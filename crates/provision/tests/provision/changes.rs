@@ -9,12 +9,12 @@ use provision::{
     cloud::Observed,
     desired::{Facts, desired},
     diff::diff,
-    plan::{Choice, Plan, Refused},
+    plan::{Plan, Refused},
     sim::{SimCloud, SimOptions},
 };
 use serde_json::Value;
 
-use crate::ground::{FOREIGN, PUBLIC, spec};
+use crate::ground::{FOREIGN, PUBLIC, spec, touched};
 
 enum Becomes {
     /// What is created, changed (with its fields), replaced and deleted; nothing else.
@@ -35,18 +35,7 @@ struct Change {
 }
 
 fn described(plan: &Plan) -> Vec<String> {
-    let told = |choice: &Choice| match choice {
-        Choice::Create => "create".to_owned(),
-        Choice::Update { changes } => {
-            let fields: Vec<&str> = changes.iter().map(|change| change.field.as_str()).collect();
-            fields.join(" ")
-        }
-        Choice::Replace { .. } => "replace".to_owned(),
-        Choice::Delete { .. } => "delete".to_owned(),
-        Choice::Keep => String::new(),
-    };
-    let touched = plan.entries.iter().filter(|entry| entry.choice != Choice::Keep);
-    touched.map(|entry| format!("{} {}", entry.key, told(&entry.choice))).collect()
+    touched(plan).iter().map(|(key, told)| format!("{key} {told}")).collect()
 }
 
 async fn living(yaml: &str) -> Vec<Observed> {

@@ -10,7 +10,7 @@ use provision::{
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::ground::{self, HIGHLY_AVAILABLE, PRIVATE, PUBLIC, spec};
+use crate::ground::{self, HIGHLY_AVAILABLE, PRIVATE, PUBLIC, settle, spec};
 
 /// DESIGN: at most five percent above what physics demands.
 const BUDGET: f64 = 1.05;
@@ -32,7 +32,7 @@ async fn down(yaml: &str, seed: u64) -> Duration {
     let cloud = SimCloud::new(SimOptions { lag: Duration::from_millis(500), ..SimOptions::kind(seed) });
     let spec = spec(yaml);
     assert!(spec.up(&cloud).await.is_complete());
-    tokio::time::sleep(Duration::from_secs(5)).await;
+    settle().await;
     let (none, never) = (BTreeSet::new(), CancellationToken::new());
     let destroyed = destroy(&cloud, &spec.id(), &none, &Settings::new(seed), &|_: Event| {}, &never).await;
     assert!(destroyed.is_complete(), "{destroyed}");

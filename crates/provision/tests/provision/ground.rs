@@ -1,6 +1,6 @@
 //! Clusters to try things with.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use provision::{
     cloud::{ClusterId, Observed},
@@ -8,7 +8,7 @@ use provision::{
     diff::diff,
     execute::{Event, Report, Settings, execute},
     observe::observe,
-    plan::{Plan, Refused},
+    plan::{Choice, Plan, Refused},
     resource::Kind,
     sim::SimCloud,
 };
@@ -182,4 +182,26 @@ impl Spec {
 pub async fn run(plan: &Plan, cloud: &SimCloud) -> Report {
     let never = CancellationToken::new();
     execute(plan, cloud, &Settings::new(7), &|_: Event| {}, &never).await
+}
+
+/// Longer than anything stays unseen in the clouds that are tried here (`SimOptions::lag`, 2 s at most). On the paused
+/// clock it takes no time.
+pub async fn settle() {
+    tokio::time::sleep(Duration::from_secs(5)).await;
+}
+
+/// What a plan touches: created, changed (with its fields), replaced, deleted.
+pub fn touched(plan: &Plan) -> Vec<(&str, String)> {
+    let told = |choice: &Choice| match choice {
+        Choice::Create => "create".to_owned(),
+        Choice::Update { changes } => {
+            let fields: Vec<&str> = changes.iter().map(|change| change.field.as_str()).collect();
+            fields.join(" ")
+        }
+        Choice::Replace { .. } => "replace".to_owned(),
+        Choice::Delete { .. } => "delete".to_owned(),
+        Choice::Keep => String::new(),
+    };
+    let entries = plan.entries.iter().filter(|entry| entry.choice != Choice::Keep);
+    entries.map(|entry| (entry.key.as_str(), told(&entry.choice))).collect()
 }

@@ -5,24 +5,20 @@ use std::{collections::BTreeSet, time::Duration};
 use provision::{
     destroy::destroy,
     execute::{Event, Settings},
-    plan::{Choice, Plan},
+    plan::Choice,
     resource::{Key, Kind},
     sim::{SimCloud, SimOptions},
 };
-use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use crate::ground::{self, BROUGHT, DEDICATED, FOREIGN, HIGHLY_AVAILABLE, INTERNAL, PRIVATE, PUBLIC, SPOT, Spec, spec};
+use crate::ground::{
+    self, BROUGHT, DEDICATED, FOREIGN, HIGHLY_AVAILABLE, INTERNAL, PRIVATE, PUBLIC, SPOT, Spec, settle, spec, touched,
+};
 
 fn cloud() -> SimCloud {
     let cloud = SimCloud::new(SimOptions { lag: Duration::from_secs(2), ..SimOptions::kind(3) });
     cloud.bring(FOREIGN);
     cloud
-}
-
-/// Longer than anything stays unseen.
-async fn settle() {
-    sleep(Duration::from_secs(5)).await;
 }
 
 async fn unchanged(spec: &Spec, cloud: &SimCloud) {
@@ -34,21 +30,6 @@ async fn unchanged(spec: &Spec, cloud: &SimCloud) {
     let report = ground::run(&plan, cloud).await;
     assert!(report.is_complete(), "{report}");
     assert_eq!(cloud.calls().mutating(), before, "calls that change something");
-}
-
-fn touched(plan: &Plan) -> Vec<(&str, String)> {
-    let choice = |choice: &Choice| match choice {
-        Choice::Create => "create".to_owned(),
-        Choice::Update { changes } => {
-            let fields: Vec<&str> = changes.iter().map(|change| change.field.as_str()).collect();
-            fields.join(" ")
-        }
-        Choice::Replace { .. } => "replace".to_owned(),
-        Choice::Delete { .. } => "delete".to_owned(),
-        Choice::Keep => String::new(),
-    };
-    let entries = plan.entries.iter().filter(|entry| entry.choice != Choice::Keep);
-    entries.map(|entry| (entry.key.as_str(), choice(&entry.choice))).collect()
 }
 
 async fn removed(spec: &Spec, cloud: &SimCloud, before: &[String]) {
