@@ -86,7 +86,7 @@ pub(super) fn of_type(instance_type: &str, spot: bool) -> Option<Quota> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Need {
     quota: Quota,
-    /// What exists of it.
+    /// What exists of it, where that is counted: the rules of one group are all its own.
     usage: Option<Usage>,
     /// Certainly, and at most.
     more: (u32, u32),
@@ -107,8 +107,8 @@ pub(super) async fn check(clients: &Clients, subject: Subject<'_>) -> Result<Vec
     }
     let looks = needs.iter().map(|need| async {
         match need.usage {
-            None => Ok(0),
-            Some(usage) => usage::count(clients, usage).await,
+            None => None,
+            Some(usage) => Some(usage::count(clients, usage).await),
         }
     });
     let used = join_all(looks).await;
@@ -116,7 +116,7 @@ pub(super) async fn check(clients: &Clients, subject: Subject<'_>) -> Result<Vec
     let partition = &subject.caller.partition;
     let judged = needs.iter().zip(used).map(|(need, used)| match limits.get(need.quota.service) {
         Some(Ok(limits)) => {
-            judge(need, limits.get(need.quota.code).copied(), &used, &page(need.quota, region, partition))
+            judge(need, limits.get(need.quota.code).copied(), used.as_ref(), &page(need.quota, region, partition))
         }
         Some(Err(error)) => unknown(name(need.quota), error),
         None => Finding::unknown(name(need.quota), "nobody was asked"),
@@ -153,22 +153,17 @@ fn rules(subject: Subject<'_>) -> u32 {
 
 /// vCPUs, by quota. Of several types AWS may take the largest.
 fn computing(machines: &[More], vcpus: &BTreeMap<String, u32>) -> Vec<Need> {
-    let mut sums: BTreeMap<Quota, (u32, u32)> = BTreeMap::new();
+    let mut needs: BTreeMap<Quota, Need> = BTreeMap::new();
     for more in machines {
         let largest = more.types.iter().filter_map(|name| Some((*vcpus.get(name)?, name))).max();
         let Some((each, name)) = largest else { continue };
         let Some(quota) = of_type(name, more.spot) else { continue };
-        let sum = sums.entry(quota).or_default();
-        sum.0 += each * more.instances.0;
-        sum.1 += each * more.instances.1;
+        let usage = Some(Usage::Vcpus { of: quota.code, spot: more.spot });
+        let need = needs.entry(quota).or_insert(Need { quota, usage, more: (0, 0) });
+        need.more.0 += each * more.instances.0;
+        need.more.1 += each * more.instances.1;
     }
-    let need = |(quota, more): (Quota, _)| {
-        let spot = VCPUS.iter().any(|(_, _, spots)| *spots == quota);
-        let prefixes = VCPUS.iter().find(|(_, on_demand, spots)| [on_demand, spots].contains(&&quota));
-        let usage = prefixes.map(|_| Usage::Vcpus { of: quota.code, spot });
-        Need { quota, usage, more }
-    };
-    sums.into_iter().map(need).collect()
+    needs.into_values().collect()
 }
 
 type Limits = BTreeMap<String, f64>;
@@ -187,27 +182,28 @@ fn name(quota: Quota) -> String {
     format!("quota: {}", quota.name)
 }
 
-fn judge(need: &Need, limit: Option<f64>, used: &Result<u32, CloudError>, page: &str) -> Finding {
+fn judge(need: &Need, limit: Option<f64>, used: Option<&Result<u32, CloudError>>, page: &str) -> Finding {
     let Need { quota, more: (least, most), .. } = need;
     let check = name(*quota);
     let Some(limit) = limit else {
         return Finding::unknown(check, format!("Service Quotas does not tell ({})", quota.code));
     };
     let unit = if quota.name.contains("nstance") { " vCPUs" } else { "" };
-    let wanted = if least == most { format!("{least} more") } else { format!("{least} to {most} more") };
-    let (in_use, floor) = match used {
-        Ok(used) => (format!("{used} in use"), *used),
-        Err(_) => ("how many are in use is not known".to_owned(), 0),
+    let wanted = if least == most { least.to_string() } else { format!("{least} to {most}") };
+    let (wanted, floor) = match used {
+        None => (format!("{wanted} needed"), 0),
+        Some(Ok(used)) => (format!("{used} in use, {wanted} more needed"), *used),
+        Some(Err(_)) => (format!("how many are in use is not known, {wanted} more needed"), 0),
     };
-    let message = format!("{limit}{unit} allowed, {in_use}, {wanted} needed ({})", quota.code);
+    let message = format!("{limit}{unit} allowed, {wanted} ({})", quota.code);
     let hint = format!("ask for more at {page}; AWS takes half an hour as a rule, more for large ones");
     let (least, most) = (f64::from(floor + least), f64::from(floor + most));
     match used {
         _ if least > limit => Finding::refused(check, message).hint(hint),
-        Err(error) => unknown(check, error),
-        Ok(_) if most > limit => Finding::warning(check, message)
+        Some(Err(error)) => unknown(check, error),
+        _ if most > limit => Finding::warning(check, message)
             .hint(format!("it is enough for the fewest instances and not for the most; {hint}")),
-        Ok(_) => Finding::passed(check, message),
+        _ => Finding::passed(check, message),
     }
 }
 
@@ -256,11 +252,23 @@ mod tests {
             (Some(64.0), denied(), Verdict::Unknown),
             (None, Ok(0), Verdict::Unknown),
         ] {
-            let finding = judge(&need, limit, &used, "https://page");
+            let finding = judge(&need, limit, Some(&used), "https://page");
             assert_eq!(finding.verdict, verdict, "{limit:?} {used:?} {finding:?}");
             let refused = matches!(verdict, Verdict::Refused | Verdict::Warning);
             assert_eq!(finding.hint.is_some_and(|hint| hint.contains("https://page")), refused);
         }
+    }
+
+    #[test]
+    fn what_is_not_counted_is_not_said_to_be_in_use() {
+        let need = Need { quota: RULES, usage: None, more: (12, 12) };
+        let passed = judge(&need, Some(60.0), None, "https://page");
+        assert_eq!((passed.verdict, passed.message.as_str()), (Verdict::Passed, "60 allowed, 12 needed (L-0EA8095F)"));
+        let refused = judge(&need, Some(11.0), None, "https://page");
+        assert_eq!(
+            (refused.verdict, refused.message.as_str()),
+            (Verdict::Refused, "11 allowed, 12 needed (L-0EA8095F)")
+        );
     }
 
     #[test]
@@ -275,5 +283,7 @@ mod tests {
         let needs = computing(&machines, &vcpus);
         let sums: Vec<_> = needs.iter().map(|need| (need.quota.code, need.more)).collect();
         assert_eq!(sums, [("L-1216C47A", (2, 10)), ("L-34B43A08", (8, 12))]);
+        let spot = |need: &Need| matches!(need.usage, Some(Usage::Vcpus { of, spot: true }) if of == need.quota.code);
+        assert_eq!(needs.iter().map(spot).collect::<Vec<_>>(), [false, true]);
     }
 }
