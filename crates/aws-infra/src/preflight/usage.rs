@@ -29,49 +29,33 @@ pub(super) enum Usage {
     },
 }
 
-pub(super) async fn count(clients: &Clients, usage: Usage) -> Result<u32, CloudError> {
-    let api = &clients.ec2;
-    let count = match usage {
-        Usage::Vpcs => items(
-            api.describe_vpcs().into_paginator().items().send().collect::<Result<Vec<_>, _>>().await.map_err(ec2)?,
-        ),
-        Usage::InternetGateways => items(
-            api.describe_internet_gateways()
-                .into_paginator()
-                .items()
-                .send()
-                .collect::<Result<Vec<_>, _>>()
-                .await
-                .map_err(ec2)?,
-        ),
-        Usage::Addresses => items(api.describe_addresses().send().await.map_err(ec2)?.addresses.unwrap_or_default()),
-        Usage::SecurityGroups => items(
-            api.describe_security_groups()
-                .into_paginator()
-                .items()
-                .send()
-                .collect::<Result<Vec<_>, _>>()
-                .await
-                .map_err(ec2)?,
-        ),
-        Usage::NatGatewaysOfTheFullestZone => nat_gateways(clients).await?,
-        Usage::NetworkLoadBalancers => {
-            let pages = clients.elb.describe_load_balancers().into_paginator().items().send();
-            let all = pages.collect::<Result<Vec<_>, _>>().await.map_err(elb)?;
-            items(all.iter().filter(|one| one.r#type() == Some(&LoadBalancerTypeEnum::Network)).collect())
-        }
-        Usage::Vcpus { of, spot } => vcpus(clients, of, spot).await?,
+/// Everything that a describe answers, all its pages.
+macro_rules! all {
+    ($request:expr, $classify:expr) => {
+        $request.into_paginator().items().send().collect::<Result<Vec<_>, _>>().await.map_err($classify)?
     };
-    Ok(count)
 }
 
-fn items<T>(all: Vec<T>) -> u32 {
-    u32::try_from(all.len()).unwrap_or(u32::MAX)
+pub(super) async fn count(clients: &Clients, usage: Usage) -> Result<u32, CloudError> {
+    let api = &clients.ec2;
+    let found = match usage {
+        Usage::Vpcs => all!(api.describe_vpcs(), ec2).len(),
+        Usage::InternetGateways => all!(api.describe_internet_gateways(), ec2).len(),
+        // The only one without pages.
+        Usage::Addresses => api.describe_addresses().send().await.map_err(ec2)?.addresses().len(),
+        Usage::SecurityGroups => all!(api.describe_security_groups(), ec2).len(),
+        Usage::NatGatewaysOfTheFullestZone => return nat_gateways(clients).await,
+        Usage::NetworkLoadBalancers => {
+            let balancers = all!(clients.elb.describe_load_balancers(), elb);
+            balancers.iter().filter(|one| one.r#type() == Some(&LoadBalancerTypeEnum::Network)).count()
+        }
+        Usage::Vcpus { of, spot } => return vcpus(clients, of, spot).await,
+    };
+    Ok(u32::try_from(found).unwrap_or(u32::MAX))
 }
 
 async fn nat_gateways(clients: &Clients) -> Result<u32, CloudError> {
-    let pages = clients.ec2.describe_nat_gateways().into_paginator().items().send();
-    let gateways = pages.collect::<Result<Vec<_>, _>>().await.map_err(ec2)?;
+    let gateways = all!(clients.ec2.describe_nat_gateways(), ec2);
     let there = [NatGatewayState::Pending, NatGatewayState::Available];
     let there = gateways.iter().filter(|gateway| gateway.state().is_some_and(|state| there.contains(state)));
     let subnets: Vec<String> = there.filter_map(|gateway| gateway.subnet_id().map(str::to_owned)).collect();
@@ -79,8 +63,7 @@ async fn nat_gateways(clients: &Clients) -> Result<u32, CloudError> {
         return Ok(0);
     }
     let filter = Filter::builder().name("subnet-id").set_values(Some(subnets.clone())).build();
-    let pages = clients.ec2.describe_subnets().filters(filter).into_paginator().items().send();
-    let known = pages.collect::<Result<Vec<_>, _>>().await.map_err(ec2)?;
+    let known = all!(clients.ec2.describe_subnets().filters(filter), ec2);
     let zone = |id: &String| known.iter().find(|subnet| subnet.subnet_id() == Some(id))?.availability_zone();
     let mut zones: BTreeMap<&str, u32> = BTreeMap::new();
     for zone in subnets.iter().filter_map(zone) {
@@ -92,8 +75,7 @@ async fn nat_gateways(clients: &Clients) -> Result<u32, CloudError> {
 async fn vcpus(clients: &Clients, of: &str, spot: bool) -> Result<u32, CloudError> {
     let states = ["pending", "running"].map(str::to_owned).to_vec();
     let filter = Filter::builder().name("instance-state-name").set_values(Some(states)).build();
-    let pages = clients.ec2.describe_instances().filters(filter).into_paginator().items().send();
-    let reservations = pages.collect::<Result<Vec<_>, _>>().await.map_err(ec2)?;
+    let reservations = all!(clients.ec2.describe_instances().filters(filter), ec2);
     let instances = reservations.iter().flat_map(Reservation::instances);
     let counted = instances.filter(|instance| running(instance) && counts(instance, of, spot));
     Ok(counted.map(threads).sum())
