@@ -127,7 +127,7 @@ fn pretty(report: &Report) -> String {
         lines.push(format!("{:<10} {targets}", format!("{group}:")));
     }
     lines.extend(report.not_available.iter().map(|what| format!("waiting    {what}")));
-    lines.extend(report.cost.iter().map(|bill| format!("cost       {}", cost::in_short(bill))));
+    lines.extend(report.cost.iter().map(|bill| format!("cost       {}", bill.in_short())));
     lines.extend(report.drift.iter().map(|drift| format!("\n{drift}")));
     lines.extend(report.configure.iter().map(|line| format!("\nconfigure: {line}")));
     lines.join("\n")
