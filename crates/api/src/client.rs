@@ -1,5 +1,6 @@
 //! A typed client of the operator.
 
+mod api_keys;
 mod session;
 mod sts;
 

@@ -76,4 +76,7 @@ pub struct CertificatePem {
 #[derive(Clone, Serialize, Deserialize)]
 pub struct ApiKeyRecord {
     pub value: String,
+    /// So that one which nobody came to name (a crash) can be told from one which is about to be named.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
+    pub made_at: Option<OffsetDateTime>,
 }

@@ -67,8 +67,18 @@ endpoints! {
     DeleteApi => DELETE "/v1/apis/{name}", Deploy;
     /// Log lines of an API, as JSON lines; with `follow=true` until the caller hangs up.
     Logs => GET "/v1/apis/{name}/logs", Read;
-    /// The value of the cluster's API key.
+    /// The value of a key for all APIs: of the one made with the cluster, if it is there.
     GetApiKey => GET "/v1/api-key", Admin;
+    /// All API keys, without their values.
+    ListApiKeys => GET "/v1/api-keys", Admin;
+    /// Makes an API key.
+    CreateApiKey => POST "/v1/api-keys", Admin;
+    /// One API key with its value.
+    GetNamedApiKey => GET "/v1/api-keys/{name}", Admin;
+    /// Gives an API key a new value; the former one is accepted for a while.
+    RotateApiKey => POST "/v1/api-keys/{name}/rotate", Admin;
+    /// Ends an API key at once.
+    RevokeApiKey => DELETE "/v1/api-keys/{name}", Admin;
     /// Gives a session token for this proof of identity: 15 minutes of looking without another one.
     Session => POST "/v1/session", Read;
     /// Who asked for what since a moment, and whether it was allowed.

@@ -1,6 +1,7 @@
 //! The contracts between the processes: the operator's HTTP API, and the documents that operator, gateway and replica
 //! hand to one another. Shapes only; nobody's behaviour lives here.
 
+pub mod api_keys;
 pub mod client;
 pub mod cluster;
 pub mod endpoint;

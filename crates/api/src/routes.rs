@@ -1,7 +1,10 @@
-//! `routes.json` and `keys.json`: everything a gateway needs to serve, written by the operator's reconciler.
+//! `routes.json` and `keys.json`: everything a gateway needs to serve, written by the operators.
 
 use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
 use transport::Address;
+
+use crate::api_keys::ApiKeyKind;
 
 /// State key of the [`Routes`] document.
 pub const ROUTES_KEY: &str = "routes.json";
@@ -37,9 +40,63 @@ pub struct Keys {
     pub keys: Vec<KeyHash>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// One key. Everything but the first two fields may be missing: then it is older than they are.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyHash {
+    /// Its name.
     pub id: String,
     /// Lower-case hex SHA-256 of the whole key as the client sends it.
     pub sha256: String,
+    #[serde(default)]
+    pub kind: ApiKeyKind,
+    /// Names of the APIs it opens; absent: all that its kind opens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub apis: Option<Vec<String>>,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub description: String,
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
+    pub created_at: Option<OffsetDateTime>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_by: Option<String>,
+    /// From then on none of its values is accepted.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
+    pub expires_at: Option<OffsetDateTime>,
+    /// Values that were replaced and are accepted for a while, newest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub former: Vec<FormerHash>,
+}
+
+/// A value that a rotation has replaced.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FormerHash {
+    pub sha256: String,
+    #[serde(with = "time::serde::rfc3339")]
+    pub expires_at: OffsetDateTime,
+}
+
+impl KeyHash {
+    /// Every value with the end of its acceptance, the present one first.
+    pub fn values(&self) -> impl Iterator<Item = (&str, Option<OffsetDateTime>)> {
+        let former = self.former.iter().map(|former| (&*former.sha256, Some(former.expires_at)));
+        std::iter::once((&*self.sha256, self.expires_at)).chain(former)
+    }
+
+    pub fn is_expired(&self, now: OffsetDateTime) -> bool {
+        self.expires_at.is_some_and(|end| end <= now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_of_the_first_form_is_one_for_all_apis_and_for_ever() {
+        let text = r#"{"keys":[{"id":"default","sha256":"00"}]}"#;
+        let keys: Keys = serde_json::from_str(text).expect("it reads");
+        let [key] = &keys.keys[..] else { panic!("{keys:?}") };
+        assert_eq!((key.kind, &key.apis, key.expires_at), (ApiKeyKind::Api, &None, None));
+        assert!(!key.is_expired(OffsetDateTime::now_utc()));
+        assert_eq!(key.values().collect::<Vec<_>>(), [("00", None)]);
+    }
 }

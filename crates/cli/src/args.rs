@@ -1,9 +1,13 @@
 //! What may be typed. Nothing is done here.
 
+mod api_key;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
+
+pub use api_key::{ApiKey, ApiKeyCreate, ApiKeyRotate};
 
 use crate::{moment::Moment, output::Format, tunnel::ConnectTo};
 
@@ -356,17 +360,6 @@ pub struct EnvConfigure {
     pub printed: Printed,
 }
 
-#[derive(Debug, Subcommand)]
-pub enum ApiKey {
-    /// Print the cluster's API key.
-    Get {
-        #[command(flatten)]
-        target: Target,
-        #[command(flatten)]
-        printed: Printed,
-    },
-}
-
 #[derive(Debug, Args)]
 pub struct Audit {
     /// How far back: a time like `90m`, `24h` or `7d`, or a moment like `2026-01-31T12:00:00Z`.
@@ -417,8 +410,8 @@ impl Arguments {
                 | Env::List(printed)
                 | Env::Default { printed, .. }
                 | Env::Delete { printed, .. },
-            )
-            | Command::ApiKey(ApiKey::Get { printed, .. }) => printed,
+            ) => printed,
+            Command::ApiKey(api_key) => api_key.printed(),
             _ => return false,
         };
         printed.output == Format::Json

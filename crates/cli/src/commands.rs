@@ -17,7 +17,7 @@ mod version;
 pub use confirm::confirm;
 
 use crate::{
-    args::{ApiKey, Arguments, Cluster, Command, Env},
+    args::{Arguments, Cluster, Command, Env},
     process,
     report::Failure,
 };
@@ -41,7 +41,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Env(Env::List(printed)) => env::list::list(printed.output),
         Command::Env(Env::Default { name, printed }) => env::default::default(name, printed.output),
         Command::Env(Env::Delete { name, printed }) => env::delete::delete(&name, printed.output),
-        Command::ApiKey(ApiKey::Get { target, printed }) => api_key::get(&target, printed.output).await,
+        Command::ApiKey(api_key) => api_key::run(api_key).await,
         Command::Audit(arguments) => audit::audit(arguments).await,
         Command::Version(arguments) => version::version(arguments).await,
         Command::Completion { shell } => completion::completion(shell),

@@ -16,11 +16,7 @@ use crate::report::Failure;
 /// Makes what is missing; returns the authority's certificate, PEM.
 pub async fn found(state: &dyn State, cluster: &str) -> Result<String, Failure> {
     let certificate = authority(state, cluster).await?;
-    let key = KeyKind::Api.generate();
-    let record = ApiKeyRecord { value: key.expose().to_owned() };
-    update(state, DEFAULT_API_KEY_KEY, |present: Option<ApiKeyRecord>| present.is_none().then(|| record.clone()))
-        .await?;
-    write_key_hash(state).await?;
+    first_key(state).await?;
     Ok(certificate)
 }
 
@@ -40,19 +36,23 @@ async fn authority(state: &dyn State, cluster: &str) -> Result<String, Failure> 
     Ok(record.certificate)
 }
 
-/// The gateways know the key made with the cluster by its hash.
-async fn write_key_hash(state: &dyn State) -> Result<(), Failure> {
+/// A key for all APIs. Once there are keys, be it none, they are the administrator's: one that was revoked stays so.
+async fn first_key(state: &dyn State) -> Result<(), Failure> {
+    if read::<Keys>(state, KEYS_KEY).await?.is_some() {
+        return Ok(());
+    }
+    let (key, now) = (KeyKind::Api.generate(), OffsetDateTime::now_utc());
+    let made = ApiKeyRecord { value: key.expose().to_owned(), made_at: Some(now) };
+    update(state, DEFAULT_API_KEY_KEY, |present: Option<ApiKeyRecord>| present.is_none().then(|| made.clone())).await?;
     let Some((record, _)) = read::<ApiKeyRecord>(state, DEFAULT_API_KEY_KEY).await? else { return Ok(()) };
-    let hash = KeyHash { id: DEFAULT_API_KEY_ID.to_owned(), sha256: sha256_hex(&record.value) };
-    update(state, KEYS_KEY, |present: Option<Keys>| {
-        let mut keys = present.unwrap_or_default();
-        if keys.keys.contains(&hash) {
-            return None;
-        }
-        keys.keys.retain(|key| key.id != hash.id);
-        keys.keys.push(hash.clone());
-        Some(keys)
-    })
-    .await?;
+    let hash = KeyHash {
+        id: DEFAULT_API_KEY_ID.to_owned(),
+        sha256: sha256_hex(&record.value),
+        description: "made with the cluster".to_owned(),
+        created_at: record.made_at,
+        ..KeyHash::default()
+    };
+    let keys = Keys { keys: vec![hash] };
+    update(state, KEYS_KEY, |present: Option<Keys>| present.is_none().then(|| keys.clone())).await?;
     Ok(())
 }

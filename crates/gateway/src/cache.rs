@@ -2,18 +2,25 @@
 //!
 //! The file holds hashes of keys and addresses of replicas; only the present user can read it. It is replaced in one
 //! step and synced first, so that after a crash there is the old one or the new one.
+//!
+//! A key that was revoked while its gateway was down would be accepted again by a gateway that starts from the file. So
+//! the file is no good any more a day after the store last agreed with it: [`KEPT`]. Its age is that of its last
+//! modification, and a gateway whose store agrees rewrites it now and then.
 
 use std::{
     fs::{self, DirBuilder, OpenOptions},
     io::{self, Write as _},
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
+    time::{Duration, SystemTime},
 };
 
 use api::routes::{Keys, Routes};
 use serde::{Deserialize, Serialize};
 
 const FILE: &str = "snapshot.json";
+/// How long after the last agreement with the store a gateway may start from the file.
+pub(crate) const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The content of the two documents that make a snapshot.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,13 +29,27 @@ pub(crate) struct Documents {
     pub(crate) keys: Keys,
 }
 
-/// `None` if nothing was ever kept.
-pub(crate) async fn load(directory: &Path) -> io::Result<Option<Documents>> {
+/// What is on disk.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Kept {
+    Nothing,
+    TooOld,
+    Good(Documents),
+}
+
+pub(crate) async fn load(directory: &Path) -> io::Result<Kept> {
     let file = directory.join(FILE);
-    blocking(move || match fs::read(&file) {
-        Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(io::Error::from),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
+    blocking(move || {
+        let modified = match fs::metadata(&file) {
+            Ok(found) => found.modified()?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Kept::Nothing),
+            Err(error) => return Err(error),
+        };
+        // A file of the future is of a clock that was put back: as old as that is not known to be.
+        if SystemTime::now().duration_since(modified).unwrap_or_default() > KEPT {
+            return Ok(Kept::TooOld);
+        }
+        Ok(Kept::Good(serde_json::from_slice(&fs::read(&file)?)?))
     })
     .await
 }
@@ -68,12 +89,12 @@ mod tests {
     async fn what_was_stored_is_loaded_and_private() {
         let directory = tempfile::tempdir().unwrap();
         let inner = directory.path().join("gateway");
-        assert_eq!(load(&inner).await.unwrap(), None);
+        assert_eq!(load(&inner).await.unwrap(), Kept::Nothing);
         let mut documents = Documents::default();
         for id in ["old", "new"] {
-            documents.keys.keys.push(KeyHash { id: id.to_owned(), sha256: "00".repeat(32) });
+            documents.keys.keys.push(KeyHash { id: id.to_owned(), sha256: "00".repeat(32), ..KeyHash::default() });
             store(&inner, &documents).await.unwrap();
-            assert_eq!(load(&inner).await.unwrap().as_ref(), Some(&documents));
+            assert_eq!(load(&inner).await.unwrap(), Kept::Good(documents.clone()));
         }
         assert_eq!(fs::metadata(inner.join(FILE)).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(fs::metadata(&inner).unwrap().permissions().mode() & 0o777, 0o700);
@@ -84,8 +105,20 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join("snapshot.new"), "half").unwrap();
         store(directory.path(), &Documents::default()).await.unwrap();
-        assert!(load(directory.path()).await.unwrap().is_some());
+        assert_eq!(load(directory.path()).await.unwrap(), Kept::Good(Documents::default()));
         fs::write(directory.path().join(FILE), "{").unwrap();
         assert!(load(directory.path()).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn what_the_store_has_not_confirmed_for_a_day_is_no_good() {
+        let directory = tempfile::tempdir().unwrap();
+        store(directory.path(), &Documents::default()).await.unwrap();
+        let file = fs::File::options().write(true).open(directory.path().join(FILE)).unwrap();
+        let minute = Duration::from_secs(60);
+        file.set_modified(SystemTime::now() - KEPT + minute).unwrap();
+        assert_eq!(load(directory.path()).await.unwrap(), Kept::Good(Documents::default()));
+        file.set_modified(SystemTime::now() - KEPT - minute).unwrap();
+        assert_eq!(load(directory.path()).await.unwrap(), Kept::TooOld);
     }
 }

@@ -5,7 +5,11 @@
 //! never deletes them, so one that is missing has not been written yet. The two documents are independent, since a
 //! damaged one must not hold up the other. Trouble is logged when it begins and when it ends, not at every attempt.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use api::routes::{KEYS_KEY, ROUTES_KEY};
 use serde::de::DeserializeOwned;
@@ -14,7 +18,7 @@ use tokio::sync::watch;
 
 use crate::{
     Timeouts,
-    cache::{self, Documents},
+    cache::{self, Documents, KEPT, Kept},
     snapshot::Table,
 };
 
@@ -34,6 +38,8 @@ pub(crate) struct Follower {
     published: bool,
     /// What the disk does not have yet.
     unsaved: bool,
+    /// When the disk was last written.
+    saved: Option<Instant>,
     store_fails: bool,
     disk_fails: bool,
 }
@@ -50,6 +56,7 @@ impl Follower {
             keys: None,
             published: false,
             unsaved: false,
+            saved: None,
             store_fails: false,
             disk_fails: false,
         }
@@ -75,8 +82,11 @@ impl Follower {
 
     async fn load(&mut self) {
         match cache::load(&self.directory).await {
-            Ok(None) => {}
-            Ok(Some(documents)) => {
+            Ok(Kept::Nothing) => {}
+            Ok(Kept::TooOld) => {
+                tracing::warn!("the snapshot on disk is too old: keys in it may have been revoked since")
+            }
+            Ok(Kept::Good(documents)) => {
                 self.documents = documents;
                 self.publish();
             }
@@ -141,6 +151,8 @@ impl Follower {
             self.publish();
             self.unsaved = true;
         }
+        // The age of the copy says when the store last agreed with it: of both documents.
+        self.unsaved |= failure.is_none() && self.saved.is_none_or(|saved| saved.elapsed() > KEPT / 24);
         failure.map_or(Ok(()), Err)
     }
 
@@ -168,7 +180,7 @@ impl Follower {
             return;
         }
         match cache::store(&self.directory, &self.documents).await {
-            Ok(()) => (self.unsaved, self.disk_fails) = (false, false),
+            Ok(()) => (self.unsaved, self.disk_fails, self.saved) = (false, false, Some(Instant::now())),
             Err(error) if !self.disk_fails => {
                 tracing::warn!(%error, "the snapshot cannot be kept on disk: the gateway would start without it");
                 self.disk_fails = true;

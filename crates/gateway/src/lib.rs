@@ -6,7 +6,7 @@
 //! | --- | --- | --- |
 //! | `identify` | the request's id and the client's address | |
 //! | `authenticate` | whether it carries a key of this cluster | 401 |
-//! | `route` | which API it is for, and what of the path is the API's | 400, 404, 405 |
+//! | `route` | which API it is for, of those its key opens, and what of the path is the API's | 400, 404, 405 |
 //! | `choose` | which replica gets it | 503 |
 //! | `forward` | bodies through, both ways; whether to try again | 408, 502, 503, 504 |
 //! | `record` | one log event and the counters | |
@@ -24,11 +24,13 @@ mod cache;
 mod error;
 mod follow;
 mod headers;
+mod keys;
 mod phase;
 mod pipeline;
 mod respond;
 mod snapshot;
 mod upstream;
+mod usage;
 
 use std::{future::Future, path::PathBuf, sync::Arc, time::Duration};
 
@@ -40,6 +42,7 @@ pub use phase::record::{Counters, Counts};
 
 use pipeline::Pipeline;
 use snapshot::Table;
+use usage::Usage;
 
 /// How long the gateway waits for whom.
 #[derive(Debug, Clone, Copy)]
@@ -55,6 +58,8 @@ pub struct Timeouts {
     pub store: Duration,
     /// The store is read again after this even if nothing seems to have changed.
     pub recheck: Duration,
+    /// Uses of keys that are as old as this are written down. The last use of a key is known as exactly as this.
+    pub usage: Duration,
 }
 
 impl Default for Timeouts {
@@ -65,6 +70,7 @@ impl Default for Timeouts {
             start: Duration::from_secs(5),
             store: Duration::from_secs(10),
             recheck: Duration::from_secs(30),
+            usage: Duration::from_secs(60),
         }
     }
 }
@@ -89,7 +95,9 @@ impl Options {
 /// A gateway that has its routes and follows their changes.
 pub struct Gateway {
     pipeline: Arc<Pipeline>,
+    usage: Arc<Usage>,
     follower: JoinHandle<()>,
+    reporter: JoinHandle<()>,
 }
 
 impl Gateway {
@@ -99,11 +107,13 @@ impl Gateway {
         let Options { state, cache, timeouts } = options;
         let table = Arc::new(Table::default());
         let (ready, mut first) = watch::channel(false);
+        let usage = Arc::new(Usage::new(Arc::clone(&state), Arc::clone(&table), timeouts));
+        let reporter = tokio::spawn(Arc::clone(&usage).run());
         let follower = follow::Follower::new(state, cache, Arc::clone(&table), timeouts);
         let follower = tokio::spawn(follower.run(ready));
         // A timeout here is no news: the follower reports what is wrong with the store.
         let _ = tokio::time::timeout(timeouts.start, first.wait_for(|tried| *tried)).await;
-        Self { pipeline: Arc::new(Pipeline::new(table, timeouts)), follower }
+        Self { pipeline: Arc::new(Pipeline::new(table, timeouts)), usage, follower, reporter }
     }
 
     /// What has been counted since the start; goes on counting while the gateway serves.
@@ -119,11 +129,13 @@ impl Gateway {
             async move { pipeline.handle(request, peer, encrypted).await }
         };
         server.run(handler, stop).await;
+        self.usage.report_all().await;
     }
 }
 
 impl Drop for Gateway {
     fn drop(&mut self) {
         self.follower.abort();
+        self.reporter.abort();
     }
 }

@@ -1,6 +1,6 @@
 //! The phases in their order, for one request.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::SystemTime};
 
 use api::wire::GatewayHealth;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
@@ -83,9 +83,9 @@ impl Pipeline {
         encrypted: bool,
     ) -> Result<Arc<Api>, Error> {
         let snapshot = self.table.current().ok_or(Error::Starting)?;
-        authenticate(request.headers_mut(), &snapshot.keys)?;
+        let keys = authenticate(request.headers_mut(), &snapshot.keys, SystemTime::now())?;
         let host = headers::host(request)?;
-        let api = route(request, &snapshot)?;
+        let api = route(request, &snapshot, |api| keys.open(&api.name))?;
         headers::for_replica(request, host, id, peer, encrypted);
         Ok(api)
     }

@@ -12,7 +12,7 @@ use arc_swap::ArcSwapOption;
 use state::Version;
 use transport::Address;
 
-use crate::{phase::authenticate::KeySet, upstream::Upstream};
+use crate::{keys::KeySet, upstream::Upstream};
 
 /// One API and the replicas that may get its requests.
 #[derive(Debug)]
@@ -39,7 +39,8 @@ pub(crate) struct Snapshot {
 impl Snapshot {
     /// Takes over from `previous` the replicas that are still there.
     pub(crate) fn new(routes: &Routes, keys: &Keys, previous: Option<&Self>) -> Self {
-        let mut snapshot = Self { keys: KeySet::new(keys), ..Self::default() };
+        let keys = KeySet::new(keys, previous.map(|previous| &previous.keys));
+        let mut snapshot = Self { keys, ..Self::default() };
         for route in &routes.apis {
             let replicas = route.replicas.iter().map(|replica| snapshot.upstream(replica, previous)).collect();
             let api = Arc::new(Api { name: route.name.as_str().into(), replicas });
@@ -62,13 +63,14 @@ impl Snapshot {
         upstream
     }
 
-    /// The API whose endpoint is the longest prefix, at whole segments, of a path that begins with a slash; and the rest
-    /// of the path, which is empty or begins with one.
-    pub(crate) fn find<'p>(&self, path: &'p str) -> Option<(Arc<Api>, &'p str)> {
+    /// Of the APIs that are `open`, the one whose endpoint is the longest prefix, at whole segments, of a path that begins
+    /// with a slash; and the rest of the path, which is empty or begins with one.
+    pub(crate) fn find<'p>(&self, path: &'p str, open: impl Fn(&Api) -> bool) -> Option<(Arc<Api>, &'p str)> {
         let ends = path.bytes().enumerate().filter(|(_, byte)| *byte == b'/').map(|(position, _)| position);
         ends.chain([path.len()])
             .take_while(|end| *end <= self.longest)
             .filter_map(|end| Some((self.endpoints.get(&path[..end])?, &path[end..])))
+            .filter(|(api, _)| open(api))
             .last()
             .map(|(api, rest)| (Arc::clone(api), rest))
     }

@@ -53,9 +53,14 @@ impl KeyKind {
     }
 }
 
+/// What keys are compared by.
+pub fn sha256(text: &str) -> [u8; 32] {
+    Sha256::digest(text.as_bytes()).into()
+}
+
 /// Lower-case hex SHA-256: the stored form of a key.
 pub fn sha256_hex(text: &str) -> String {
-    hex::encode(Sha256::digest(text.as_bytes()))
+    hex::encode(sha256(text))
 }
 
 /// Whether `presented` hashes to `stored_sha256`, in a time that does not depend on where they differ.

@@ -6,7 +6,7 @@ mod secret;
 mod session;
 pub mod sts;
 
-pub use key::{KeyKind, sha256_hex, verify_hash};
+pub use key::{KeyKind, sha256, sha256_hex, verify_hash};
 pub use principal::{Principal, Role};
 pub use secret::Secret;
 pub use session::{SESSION_SCHEME, SESSION_TTL, SessionError, SessionKey, Subject};

@@ -1,5 +1,6 @@
 //! What the operator can be asked to do, free of HTTP.
 
+mod api_keys;
 mod bundles;
 mod deploy;
 mod inspect;
@@ -8,8 +9,8 @@ mod store;
 use std::{path::PathBuf, sync::Arc};
 
 use api::{
-    cluster::{ApiKeyRecord, CLUSTER_KEY, ClusterRecord, DEFAULT_API_KEY_KEY},
-    wire::{ApiKeyReply, AuditQuery, AuditReply, LogQuery},
+    cluster::{CLUSTER_KEY, ClusterRecord},
+    wire::{AuditQuery, AuditReply, LogQuery},
 };
 use state::{State, StateError};
 
@@ -45,6 +46,14 @@ pub enum AppError {
     NoSuchApi(String),
     #[error("there is no bundle {0}: upload it first")]
     NoSuchBundle(String),
+    #[error("there is no API key named `{0}`; `cortex api-key list` lists them")]
+    NoSuchApiKey(String),
+    #[error(
+        "there is an API key named `{0}` already: choose another name, or `cortex api-key rotate {0}` for a new value"
+    )]
+    ApiKeyNameTaken(String),
+    #[error("no API key opens all APIs: `cortex api-key list` lists the keys, `cortex api-key create NAME` makes one")]
+    NoApiKeyForAll,
     #[error("`{0}` was changed by somebody else at the same moment: look at it and try again")]
     Conflict(String),
     #[error("the bundle is larger than {limit_bytes} bytes")]
@@ -74,14 +83,6 @@ impl From<EngineError> for AppError {
 }
 
 impl App {
-    /// The value of the API key made with the cluster.
-    pub async fn api_key(&self) -> Result<ApiKeyReply, AppError> {
-        let record = state::read::<ApiKeyRecord>(self.store.state(), DEFAULT_API_KEY_KEY).await?;
-        record
-            .map(|(record, _)| ApiKeyReply { api_key: record.value })
-            .ok_or_else(|| AppError::Unavailable("the cluster has no API key".to_owned()))
-    }
-
     /// Who did what, newest first to go if there is too much of it.
     pub async fn audit(&self, query: &AuditQuery) -> Result<AuditReply, AppError> {
         Ok(audit::read(self.store.state(), query.since, query.limit.min(AuditQuery::MOST)).await?)

@@ -1,6 +1,7 @@
 //! The operator over HTTP: a router made from [`Endpoint::ALL`], with identity checked in front of every handler by the
 //! route's own access class. A route without a handler does not compile; one without an access class cannot exist.
 
+mod api_keys;
 mod auth;
 mod content;
 mod error;
@@ -73,7 +74,12 @@ fn handler(endpoint: Endpoint) -> MethodRouter<Arc<Context>> {
         Endpoint::GetApi => get(handlers::get_api),
         Endpoint::DeleteApi => delete(handlers::delete_api),
         Endpoint::Logs => get(handlers::logs),
-        Endpoint::GetApiKey => get(handlers::get_api_key),
+        Endpoint::GetApiKey => get(api_keys::get_first),
+        Endpoint::ListApiKeys => get(api_keys::list),
+        Endpoint::CreateApiKey => post(api_keys::create),
+        Endpoint::GetNamedApiKey => get(api_keys::get_named),
+        Endpoint::RotateApiKey => post(api_keys::rotate),
+        Endpoint::RevokeApiKey => delete(api_keys::revoke),
         Endpoint::Session => post(handlers::session),
         Endpoint::Audit => get(handlers::audit),
     }

@@ -67,7 +67,7 @@ impl Fixture {
             created_at: OffsetDateTime::now_utc(),
         };
         write(&*state, CLUSTER_KEY, &record, &Expect::Anything).await.expect("put works");
-        let key = ApiKeyRecord { value: "the key".to_owned() };
+        let key = ApiKeyRecord { value: "the key".to_owned(), made_at: None };
         write(&*state, DEFAULT_API_KEY_KEY, &key, &Expect::Anything).await.expect("put works");
         let authority = Authority::generate("test", OffsetDateTime::now_utc()).expect("an authority");
         let ca = authority.certificate_pem().to_owned();

@@ -5,50 +5,52 @@
 //! server behind the API and our key in `x-api-key`. Whatever carries the accepted key, or has the form of any key of
 //! ours, is removed, so that no predictor ever sees one.
 
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{HeaderMap, HeaderName, HeaderValue, header::AUTHORIZATION};
-use identity::{KeyKind, Secret, sha256_hex};
-use subtle::{Choice, ConstantTimeEq as _};
+use identity::{KeyKind, Secret};
 
-use crate::error::Error;
+use crate::{
+    error::Error,
+    keys::{Key, KeySet},
+};
 
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
-/// Hashes of the keys that are accepted.
-#[derive(Debug, Default)]
-pub(crate) struct KeySet(Vec<String>);
+/// The good keys that a request came with: one, or two if it had one in each place.
+#[derive(Debug)]
+pub(crate) struct Keys([Option<Arc<Key>>; 2]);
 
-impl KeySet {
-    pub(crate) fn new(keys: &api::routes::Keys) -> Self {
-        Self(keys.keys.iter().map(|key| key.sha256.to_ascii_lowercase()).collect())
-    }
-
-    /// Compares with every key to the end: the time tells neither which key it was nor where another differs.
-    fn accepts(&self, presented: &Secret) -> bool {
-        let hash = sha256_hex(presented.expose());
-        let any = self.0.iter().fold(Choice::from(0), |any, key| any | hash.as_bytes().ct_eq(key.as_bytes()));
-        any.into()
+impl Keys {
+    /// Whether one of them is for that API.
+    pub(crate) fn open(&self, api: &str) -> bool {
+        self.0.iter().flatten().any(|key| key.opens(api))
     }
 }
 
 /// Lets the request pass if it has a key, and takes the key out of its headers.
-pub(crate) fn authenticate(headers: &mut HeaderMap, keys: &KeySet) -> Result<(), Error> {
+pub(crate) fn authenticate(headers: &mut HeaderMap, keys: &KeySet, now: SystemTime) -> Result<Keys, Error> {
     let own = headers.get(API_KEY).and_then(|value| Some(Secret::new(value.to_str().ok()?.trim())));
     let standard = headers.get(AUTHORIZATION).and_then(credential);
     // Both are compared whatever the first comparison says.
-    let own_is_good = own.as_ref().is_some_and(|key| keys.accepts(key));
-    let standard_is_good = standard.as_ref().is_some_and(|key| keys.accepts(key));
+    let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    let own_key = own.as_ref().and_then(|key| keys.find(key, now));
+    let standard_key = standard.as_ref().and_then(|key| keys.find(key, now));
     if own.is_none() && standard.is_none() {
         return Err(Error::NoKey);
     }
-    if !own_is_good && !standard_is_good {
+    if own_key.is_none() && standard_key.is_none() {
         return Err(Error::WrongKey);
     }
     headers.remove(API_KEY);
-    if standard_is_good || standard.is_some_and(|key| KeyKind::Api.is_well_formed(key.expose())) {
+    if standard_key.is_some() || standard.is_some_and(|key| KeyKind::Api.is_well_formed(key.expose())) {
         headers.remove(AUTHORIZATION);
     }
-    Ok(())
+    Ok(Keys([own_key, standard_key]))
 }
 
 /// What may be a key in `Authorization`: a Bearer token (RFC 6750), or the password of Basic (RFC 7617), where the user
@@ -70,6 +72,7 @@ fn credential(value: &HeaderValue) -> Option<Secret> {
 #[cfg(test)]
 mod tests {
     use api::routes::{KeyHash, Keys};
+    use identity::sha256_hex;
 
     use super::*;
 
@@ -78,8 +81,8 @@ mod tests {
     }
 
     fn keys(seeds: &[u8]) -> KeySet {
-        let hash = |seed: &u8| KeyHash { id: seed.to_string(), sha256: sha256_hex(&key(*seed)) };
-        KeySet::new(&Keys { keys: seeds.iter().map(hash).collect() })
+        let hash = |seed: &u8| KeyHash { id: seed.to_string(), sha256: sha256_hex(&key(*seed)), ..KeyHash::default() };
+        KeySet::new(&Keys { keys: seeds.iter().map(hash).collect() }, None)
     }
 
     fn basic(user: &str, password: &str) -> String {
@@ -92,8 +95,8 @@ mod tests {
         for (name, value) in fields {
             headers.append(name.parse::<HeaderName>().unwrap(), value.parse().unwrap());
         }
-        match authenticate(&mut headers, keys) {
-            Ok(()) => Ok(headers.keys().map(ToString::to_string).collect()),
+        match authenticate(&mut headers, keys, SystemTime::now()) {
+            Ok(_) => Ok(headers.keys().map(ToString::to_string).collect()),
             Err(Error::NoKey) => Err("none"),
             Err(Error::WrongKey) => Err("wrong"),
             Err(other) => panic!("{other}"),

@@ -1,4 +1,7 @@
 //! Phase 3: which API the request is for, and the path that the API sees.
+//!
+//! Only APIs that the request's key opens are looked at. So the holder of a key for some of them gets exactly the answers
+//! that there would be if the others did not exist.
 
 use http::{Method, Request, Uri, uri::PathAndQuery};
 
@@ -9,12 +12,16 @@ use crate::{
 use std::sync::Arc;
 
 /// Finds the API, and cuts its prefix off the request's path.
-pub(crate) fn route<B>(request: &mut Request<B>, snapshot: &Snapshot) -> Result<Arc<Api>, Error> {
+pub(crate) fn route<B>(
+    request: &mut Request<B>,
+    snapshot: &Snapshot,
+    open: impl Fn(&Api) -> bool,
+) -> Result<Arc<Api>, Error> {
     if matches!(*request.method(), Method::CONNECT | Method::TRACE) {
         return Err(Error::Method(request.method().clone()));
     }
     let path = normal(request.uri().path())?;
-    let (api, rest) = snapshot.find(path).ok_or(Error::ApiNotFound)?;
+    let (api, rest) = snapshot.find(path, open).ok_or(Error::ApiNotFound)?;
     let uri = origin_form(rest, request.uri().query())?;
     *request.uri_mut() = uri;
     Ok(api)
@@ -67,7 +74,7 @@ mod tests {
 
     fn routed(uri: &str, snapshot: &Snapshot) -> Result<(String, String), &'static str> {
         let mut request = Request::builder().uri(uri).body(()).unwrap();
-        match route(&mut request, snapshot) {
+        match route(&mut request, snapshot, |_| true) {
             Ok(api) => Ok((api.name.to_string(), request.uri().to_string())),
             Err(error) => Err(error.kind()),
         }
@@ -110,6 +117,21 @@ mod tests {
     }
 
     #[test]
+    fn what_a_key_does_not_open_is_not_there() {
+        let snapshot = snapshot(&["/team", "/team/iris", "/rose"]);
+        for (uri, found) in [
+            ("/team/iris/x", Ok(("/team".to_owned(), "/iris/x".to_owned()))),
+            ("/rose", Err("api_not_found")),
+            ("/nobody", Err("api_not_found")),
+        ] {
+            let mut request = Request::builder().uri(uri).body(()).unwrap();
+            let outcome = route(&mut request, &snapshot, |api| &*api.name == "/team");
+            let outcome = outcome.map(|api| (api.name.to_string(), request.uri().to_string()));
+            assert_eq!(outcome.map_err(|error| error.kind()), found, "{uri}");
+        }
+    }
+
+    #[test]
     fn a_path_that_can_be_read_in_two_ways_is_refused() {
         let snapshot = snapshot(&["/iris"]);
         for uri in [
@@ -128,6 +150,6 @@ mod tests {
             assert_eq!(routed(uri, &snapshot), Err("bad_request"), "{uri}");
         }
         let mut trace = Request::builder().method(Method::TRACE).uri("/iris").body(()).unwrap();
-        assert_eq!(route(&mut trace, &snapshot).map(drop).unwrap_err().kind(), "method_not_allowed");
+        assert_eq!(route(&mut trace, &snapshot, |_| true).map(drop).unwrap_err().kind(), "method_not_allowed");
     }
 }

@@ -44,7 +44,7 @@ pub fn key(seed: u8) -> String {
 }
 
 pub fn keys(seeds: &[u8]) -> Keys {
-    let hash = |seed: &u8| KeyHash { id: seed.to_string(), sha256: sha256_hex(&key(*seed)) };
+    let hash = |seed: &u8| KeyHash { id: seed.to_string(), sha256: sha256_hex(&key(*seed)), ..KeyHash::default() };
     Keys { keys: seeds.iter().map(hash).collect() }
 }
 

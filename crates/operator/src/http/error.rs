@@ -123,6 +123,8 @@ impl From<AppError> for Refusal {
             AppError::EndpointTaken { .. } => (StatusCode::CONFLICT, "deploy.endpoint_taken"),
             AppError::NoSuchApi(_) => (StatusCode::NOT_FOUND, "api_not_found"),
             AppError::NoSuchBundle(_) => (StatusCode::NOT_FOUND, "bundle_not_found"),
+            AppError::NoSuchApiKey(_) | AppError::NoApiKeyForAll => (StatusCode::NOT_FOUND, "api_key_not_found"),
+            AppError::ApiKeyNameTaken(_) => (StatusCode::CONFLICT, "api_key.name_taken"),
             AppError::Conflict(_) => (StatusCode::CONFLICT, "conflict"),
             AppError::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
             AppError::Interrupted(_) => (StatusCode::BAD_REQUEST, "upload_interrupted"),

@@ -3,7 +3,7 @@
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use api::wire::{
-    ApiDetail, ApiKeyReply, ApiList, AuditQuery, AuditReply, DeployReply, DeployRequest, Info, LogQuery, SessionReply,
+    ApiDetail, ApiList, AuditQuery, AuditReply, DeployReply, DeployRequest, Info, LogQuery, SessionReply,
 };
 use axum::{
     Extension, Json,
@@ -111,10 +111,6 @@ pub(super) async fn logs(
         .filter_map(future::ready)
         .map(Ok::<_, Infallible>);
     Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(content)).into_response())
-}
-
-pub(super) async fn get_api_key(State(context): Ctx) -> Result<Json<ApiKeyReply>, Refusal> {
-    Ok(Json(context.app.api_key().await?))
 }
 
 pub(super) async fn session(State(context): Ctx, Extension(subject): Extension<Subject>) -> Json<SessionReply> {

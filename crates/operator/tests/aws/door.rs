@@ -186,7 +186,7 @@ async fn found(state: &dyn State, endpoint: &str) {
         created_at: OffsetDateTime::now_utc(),
     };
     write(state, CLUSTER_KEY, &record, &Expect::Anything).await.expect("put works");
-    let key = ApiKeyRecord { value: "the key".to_owned() };
+    let key = ApiKeyRecord { value: "the key".to_owned(), made_at: None };
     write(state, DEFAULT_API_KEY_KEY, &key, &Expect::Anything).await.expect("put works");
     // A second operator of the same cluster finds what there is.
     match write(state, ACCESS_KEY, &OperatorAccess::Account, &Expect::Absent).await {
