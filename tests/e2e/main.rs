@@ -2,6 +2,7 @@
 //!
 //! Every test has a cluster of its own, so they run side by side; none sleeps for what it waits for.
 
+mod api_keys;
 mod audit;
 mod aws;
 mod bad_input;

@@ -1,5 +1,6 @@
 //! The operator over its own HTTP interface, with a real store and an engine whose replicas the test moves by hand.
 
+mod api_keys;
 mod engine;
 
 use std::{sync::Arc, time::Duration};

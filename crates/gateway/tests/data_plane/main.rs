@@ -5,6 +5,7 @@ mod auth;
 mod deadlines;
 mod ground;
 mod headers;
+mod keys;
 mod log;
 mod origin;
 mod raw;

@@ -7,6 +7,8 @@
 mod changes;
 mod values;
 
+use std::collections::BTreeSet;
+
 use api::{
     api_keys::{
         ApiKeyInfo, ApiKeyList, ApiKeyValue, CreateApiKey, FormerValue, KEY_USAGE_KEY, KeyUsage, RevokedApiKey,
@@ -83,14 +85,11 @@ impl App {
     }
 
     pub async fn revoke_api_key(&self, name: &str, caller: &Principal) -> Result<RevokedApiKey, AppError> {
-        let (key, keys) = self.change_keys(|keys| changes::revoke(keys, name)).await?;
+        let changed = self.change_keys(|keys| changes::revoke(keys, name)).await?;
         tracing::info!(key = name, by = %caller, "an API key was revoked");
-        for (sha256, _) in key.values() {
-            values::delete(self.store.state(), sha256).await?;
-        }
-        self.clear_away(&keys).await;
+        self.clear_away(&changed).await;
         let now = OffsetDateTime::now_utc();
-        let keys_left = keys.keys.iter().filter(|key| changes::opens_any(key, now)).count();
+        let keys_left = changed.keys.keys.iter().filter(|key| changes::opens_any(key, now)).count();
         Ok(RevokedApiKey { name: name.to_owned(), keys_left })
     }
 
@@ -102,7 +101,7 @@ impl App {
         change.apply(&mut self.keys().await?, &sha256, now)?;
         values::put(self.store.state(), &value, now).await?;
         let changed = self.change_keys(|keys| change.apply(keys, &sha256, now)).await;
-        let (key, keys) = match changed {
+        let changed = match changed {
             Ok(changed) => changed,
             // Whether it was written is not known.
             Err(error @ AppError::Unavailable(_)) => return Err(error),
@@ -111,9 +110,9 @@ impl App {
                 return Err(error);
             }
         };
-        tracing::info!(key = key.id, by = %caller, "an API key has a new value");
-        self.clear_away(&keys).await;
-        Ok(ApiKeyValue { key: info(&key, &self.usage().await?, now), api_key: value.expose().to_owned() })
+        tracing::info!(key = changed.key.id, by = %caller, "an API key has a new value");
+        self.clear_away(&changed).await;
+        Ok(ApiKeyValue { key: info(&changed.key, &self.usage().await?, now), api_key: value.expose().to_owned() })
     }
 
     async fn keys(&self) -> Result<Keys, AppError> {
@@ -128,29 +127,34 @@ impl App {
     async fn change_keys(
         &self,
         change: impl Fn(&mut Keys) -> Result<KeyHash, AppError> + Send + Sync,
-    ) -> Result<(KeyHash, Keys), AppError> {
+    ) -> Result<Changed, AppError> {
         loop {
             let (mut keys, expect) = match read::<Keys>(self.store.state(), KEYS_KEY).await? {
                 Some((keys, version)) => (keys, Expect::Version(version)),
                 None => (Keys::default(), Expect::Absent),
             };
+            let before = hashes(&keys);
             let key = change(&mut keys)?;
+            let gone = before.difference(&hashes(&keys)).cloned().collect();
             match write(self.store.state(), KEYS_KEY, &keys, &expect).await {
                 Err(error) if error.is_conflict() => {}
-                outcome => return outcome.map(|_| (key, keys)).map_err(AppError::from),
+                outcome => return outcome.map(|_| Changed { key, keys, gone }).map_err(AppError::from),
             }
         }
     }
 
     /// Drops what belongs to no key any more. Nothing depends on it, and the next change tries again.
-    async fn clear_away(&self, keys: &Keys) {
+    async fn clear_away(&self, changed: &Changed) {
+        let known = hashes(&changed.keys);
         let outcome = async {
-            values::sweep(self.store.state(), keys, OffsetDateTime::now_utc()).await?;
-            let known = |sha256: &String| keys.keys.iter().any(|key| key.values().any(|(value, _)| value == sha256));
+            for sha256 in &changed.gone {
+                values::delete(self.store.state(), sha256).await?;
+            }
+            values::sweep(self.store.state(), &known, OffsetDateTime::now_utc()).await?;
             update(self.store.state(), KEY_USAGE_KEY, |present: Option<KeyUsage>| {
                 let mut usage = present?;
                 let before = usage.used.len();
-                usage.used.retain(|sha256, _| known(sha256));
+                usage.used.retain(|sha256, _| known.contains(sha256));
                 (usage.used.len() < before).then_some(usage)
             })
             .await
@@ -160,6 +164,19 @@ impl App {
             tracing::warn!(%error, "what is left of former API keys could not be cleared away");
         }
     }
+}
+
+/// A change that was written.
+struct Changed {
+    /// The key as it is now, or was before it was revoked.
+    key: KeyHash,
+    keys: Keys,
+    /// Hashes of the values that are not accepted any more.
+    gone: Vec<String>,
+}
+
+fn hashes(keys: &Keys) -> BTreeSet<String> {
+    keys.keys.iter().flat_map(KeyHash::values).map(|(sha256, _)| sha256.to_owned()).collect()
 }
 
 fn info(key: &KeyHash, usage: &KeyUsage, now: OffsetDateTime) -> ApiKeyInfo {

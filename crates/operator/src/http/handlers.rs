@@ -2,9 +2,7 @@
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
-use api::wire::{
-    ApiDetail, ApiList, AuditQuery, AuditReply, DeployReply, DeployRequest, Info, LogQuery, SessionReply,
-};
+use api::wire::{ApiDetail, ApiList, AuditQuery, AuditReply, DeployReply, DeployRequest, Info, LogQuery, SessionReply};
 use axum::{
     Extension, Json,
     body::{Body, Bytes},

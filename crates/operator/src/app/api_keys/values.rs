@@ -1,9 +1,10 @@
 //! Values of API keys: documents below `private/`, named by the value's hash, so that none can stand for another.
 
+use std::collections::BTreeSet;
+
 use api::{
     api_keys::{VALUES_PREFIX, value_key},
     cluster::{ApiKeyRecord, DEFAULT_API_KEY_KEY},
-    routes::Keys,
 };
 use identity::{Secret, sha256_hex};
 use state::{Expect, State, StateError, read, write};
@@ -43,17 +44,16 @@ pub(super) async fn delete(state: &dyn State, sha256: &str) -> Result<(), StateE
     Ok(())
 }
 
-/// Deletes the values that no key names: those of crashed changes, and former ones whose time is over.
-pub(super) async fn sweep(state: &dyn State, keys: &Keys, now: OffsetDateTime) -> Result<(), StateError> {
-    let named = |sha256: &str| keys.keys.iter().any(|key| key.values().any(|(value, _)| value == sha256));
+/// Deletes the values that no key knows: those of changes that a crash cut short.
+pub(super) async fn sweep(state: &dyn State, known: &BTreeSet<String>, now: OffsetDateTime) -> Result<(), StateError> {
     for entry in state.list(VALUES_PREFIX).await? {
         let name = entry.key.strip_prefix(VALUES_PREFIX).and_then(|rest| rest.strip_suffix(".json"));
-        if name.is_none_or(named) {
+        if name.is_none_or(|sha256| known.contains(sha256)) {
             continue;
         }
         let Some((record, version)) = read::<ApiKeyRecord>(state, &entry.key).await? else { continue };
         let young = record.made_at.is_some_and(|made_at| now - made_at < UNNAMED);
-        if young || named(&sha256_hex(&record.value)) {
+        if young || known.contains(&sha256_hex(&record.value)) {
             continue;
         }
         match state.delete(&entry.key, &Expect::Version(version)).await {
