@@ -3,9 +3,9 @@
 //! The file holds hashes of keys and addresses of replicas; only the present user can read it. It is replaced in one
 //! step and synced first, so that after a crash there is the old one or the new one.
 //!
-//! A key that was revoked while its gateway was down would be accepted again by a gateway that starts from the file. So
-//! the file is no good any more a day after the store last agreed with it: [`KEPT`]. Its age is that of its last
-//! modification, and a gateway whose store agrees rewrites it now and then.
+//! A key that was revoked while its gateway was down is accepted again by a gateway that starts from the file. So the file
+//! is no good any more a day after the store last agreed with it: [`KEPT`]. Its age is that of its last modification, and
+//! a gateway whose store agrees rewrites it now and then.
 
 use std::{
     fs::{self, DirBuilder, OpenOptions},
@@ -19,7 +19,7 @@ use api::routes::{Keys, Routes};
 use serde::{Deserialize, Serialize};
 
 const FILE: &str = "snapshot.json";
-/// How long after the last agreement with the store a gateway may start from the file.
+/// How long after the last agreement with the store a gateway may live on the file.
 pub(crate) const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The content of the two documents that make a snapshot.
@@ -34,7 +34,8 @@ pub(crate) struct Documents {
 pub(crate) enum Kept {
     Nothing,
     TooOld,
-    Good(Documents),
+    /// And for how much longer.
+    Good(Documents, Duration),
 }
 
 pub(crate) async fn load(directory: &Path) -> io::Result<Kept> {
@@ -45,11 +46,10 @@ pub(crate) async fn load(directory: &Path) -> io::Result<Kept> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Kept::Nothing),
             Err(error) => return Err(error),
         };
-        // A file of the future is of a clock that was put back: as old as that is not known to be.
-        if SystemTime::now().duration_since(modified).unwrap_or_default() > KEPT {
-            return Ok(Kept::TooOld);
-        }
-        Ok(Kept::Good(serde_json::from_slice(&fs::read(&file)?)?))
+        // The time of a file from the future says nothing, since somebody put the clock back: it counts as new.
+        let age = SystemTime::now().duration_since(modified).unwrap_or_default();
+        let Some(left) = KEPT.checked_sub(age) else { return Ok(Kept::TooOld) };
+        Ok(Kept::Good(serde_json::from_slice(&fs::read(&file)?)?, left))
     })
     .await
 }
@@ -85,6 +85,13 @@ mod tests {
 
     use super::*;
 
+    async fn loaded(directory: &Path) -> Documents {
+        match load(directory).await.unwrap() {
+            Kept::Good(documents, left) if left > KEPT - Duration::from_secs(60) => documents,
+            other => panic!("{other:?}"),
+        }
+    }
+
     #[tokio::test]
     async fn what_was_stored_is_loaded_and_private() {
         let directory = tempfile::tempdir().unwrap();
@@ -94,7 +101,7 @@ mod tests {
         for id in ["old", "new"] {
             documents.keys.keys.push(KeyHash { id: id.to_owned(), sha256: "00".repeat(32), ..KeyHash::default() });
             store(&inner, &documents).await.unwrap();
-            assert_eq!(load(&inner).await.unwrap(), Kept::Good(documents.clone()));
+            assert_eq!(loaded(&inner).await, documents);
         }
         assert_eq!(fs::metadata(inner.join(FILE)).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(fs::metadata(&inner).unwrap().permissions().mode() & 0o777, 0o700);
@@ -105,7 +112,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join("snapshot.new"), "half").unwrap();
         store(directory.path(), &Documents::default()).await.unwrap();
-        assert_eq!(load(directory.path()).await.unwrap(), Kept::Good(Documents::default()));
+        assert_eq!(loaded(directory.path()).await, Documents::default());
         fs::write(directory.path().join(FILE), "{").unwrap();
         assert!(load(directory.path()).await.is_err());
     }
@@ -117,7 +124,7 @@ mod tests {
         let file = fs::File::options().write(true).open(directory.path().join(FILE)).unwrap();
         let minute = Duration::from_secs(60);
         file.set_modified(SystemTime::now() - KEPT + minute).unwrap();
-        assert_eq!(load(directory.path()).await.unwrap(), Kept::Good(Documents::default()));
+        assert!(matches!(load(directory.path()).await.unwrap(), Kept::Good(_, left) if left <= minute));
         file.set_modified(SystemTime::now() - KEPT - minute).unwrap();
         assert_eq!(load(directory.path()).await.unwrap(), Kept::TooOld);
     }

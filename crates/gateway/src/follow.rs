@@ -40,6 +40,8 @@ pub(crate) struct Follower {
     unsaved: bool,
     /// When the disk was last written.
     saved: Option<Instant>,
+    /// Until when the copy on disk will do, while nothing else has been read.
+    copy_ends: Option<Instant>,
     store_fails: bool,
     disk_fails: bool,
 }
@@ -57,6 +59,7 @@ impl Follower {
             published: false,
             unsaved: false,
             saved: None,
+            copy_ends: None,
             store_fails: false,
             disk_fails: false,
         }
@@ -75,6 +78,7 @@ impl Follower {
                 self.store_fails = true;
             }
             tried.send_replace(true);
+            self.outlive_no_copy();
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(*BACKOFF.end());
         }
@@ -86,11 +90,22 @@ impl Follower {
             Ok(Kept::TooOld) => {
                 tracing::warn!("the snapshot on disk is too old: keys in it may have been revoked since")
             }
-            Ok(Kept::Good(documents)) => {
+            Ok(Kept::Good(documents, left)) => {
                 self.documents = documents;
                 self.publish();
+                self.copy_ends = Some(Instant::now() + left);
             }
             Err(error) => tracing::warn!(%error, "the snapshot on disk cannot be read and is ignored"),
+        }
+    }
+
+    /// A gateway that has read the keys itself goes on with them for as long as it runs. One that has them from its disk
+    /// does not: they may have been revoked before it began.
+    fn outlive_no_copy(&mut self) {
+        if self.keys.is_none() && self.copy_ends.take_if(|end| *end <= Instant::now()).is_some() {
+            tracing::error!("the snapshot from disk has become too old: keys in it may have been revoked since");
+            self.table.withdraw();
+            self.published = false;
         }
     }
 

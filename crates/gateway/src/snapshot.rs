@@ -98,6 +98,13 @@ impl Table {
         self.0.load_full()
     }
 
+    /// There is no snapshot any more.
+    pub(crate) fn withdraw(&self) {
+        if let Some(old) = self.0.swap(None) {
+            old.retire_for(&Snapshot::default());
+        }
+    }
+
     /// Replaces the snapshot. Only one task may do so.
     pub(crate) fn publish(&self, routes: &Routes, keys: &Keys, version: Option<&Version>) {
         let old = self.current();

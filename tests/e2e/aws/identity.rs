@@ -109,8 +109,9 @@ async fn secrets_in_the_bucket_are_for_control_nodes_only() {
     // What the cluster believes is nobody else's to write, either.
     for key in [
         "private/authority.json",
-        "private/session.json",
         "keys.json",
+        "key-usage.json",
+        "private/session.json",
         "routes.json",
         "ca.json",
         "apis/x/head.json",

@@ -156,8 +156,20 @@ async fn a_gateway_does_not_start_from_a_copy_that_is_older_than_a_day() {
     soon("the end", &mut ground.task).await.unwrap();
     store.break_down();
     let copy = std::fs::File::options().write(true).open(ground.directory.path().join("cache/snapshot.json")).unwrap();
-    copy.set_modified(SystemTime::now() - Duration::from_secs(25 * 60 * 60)).unwrap();
-    let ground = Ground::start_on(ground.directory, Arc::new(store), timeouts()).await;
-    let refused = refusal(get(&ground.client(), &ground.url("/iris"))).await;
-    assert_eq!(refused, (503, "gateway_starting".to_owned()));
+    let day = Duration::from_secs(24 * 60 * 60);
+    copy.set_modified(SystemTime::now() - day - Duration::from_secs(60)).unwrap();
+    let mut ground = Ground::start_on(ground.directory, Arc::new(store.clone()), timeouts()).await;
+    let refused = async |ground: &Ground| refusal(get(&ground.client(), &ground.url("/iris"))).await;
+    assert_eq!(refused(&ground).await, (503, "gateway_starting".to_owned()));
+    ground.stop();
+    soon("the end", &mut ground.task).await.unwrap();
+
+    // Nor does it live on one.
+    copy.set_modified(SystemTime::now() - day + Duration::from_secs(3)).unwrap();
+    let ground = Ground::start_on(ground.directory, Arc::new(store.clone()), timeouts()).await;
+    let status = || async { answer(get(&ground.client(), &ground.url("/iris"))).await.0 };
+    assert_eq!(status().await, 200);
+    eventually("the end of the copy", || async { status().await == 503 }).await;
+    store.recover();
+    eventually("the store's word", || async { status().await == 200 }).await;
 }

@@ -24,6 +24,7 @@ pub(super) fn bucket(build: &Build<'_>) -> Policy {
         "private/session.json",
         "ca.json",
         "keys.json",
+        "key-usage.json",
         "routes.json",
         "apis/*",
         "bundles/*",
