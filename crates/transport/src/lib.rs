@@ -3,6 +3,8 @@
 
 mod address;
 mod authority;
+mod crowd;
+mod framing;
 mod own;
 mod preface;
 mod server;
@@ -10,6 +12,7 @@ mod tls;
 
 pub use address::{Address, InvalidAddress, Listener, Peer, Stream};
 pub use authority::{Authority, AuthorityError, AuthorityPem, LEAF_DAYS};
+pub use framing::is_plainly_framed;
 pub use own::{BadCertificate, OwnCertificate, Part};
 pub use server::{Limits, Server};
 pub use tls::{ServerTls, TlsError, client_config, fingerprint, presented, public_key_sha256, with_fingerprint};

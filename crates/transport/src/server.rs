@@ -2,8 +2,10 @@
 //!
 //! HTTP/2 is for those who ask for it in the TLS handshake (ALPN); without TLS there is HTTP/1.1 only. The handshake
 //! runs in the connection's own task, so a client that stalls in it holds up nobody else, and a client that says nothing
-//! at all loses its connection. To stop: close the listener, tell every connection to finish what it has begun, wait for
+//! at all loses its connection. No client gets more than its [`Limits`]. To stop: close the listener, tell every connection to finish what it has begun, wait for
 //! them up to `drain`, then end the rest.
+
+mod activity;
 
 use std::{convert::Infallible, error::Error as StdError, future::Future, sync::Arc, time::Duration};
 
@@ -19,8 +21,10 @@ use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+use self::activity::Activity;
 use crate::{
     Listener, Peer, ServerTls, Stream,
+    crowd::Crowd,
     preface::{Io, Preface},
 };
 
@@ -32,15 +36,20 @@ const PING: Duration = Duration::from_secs(30);
 pub struct Limits {
     /// Open connections, all clients together; further ones wait in the kernel's queue.
     pub connections: usize,
+    /// Open connections of one client: an IPv4 address, or 64 bits of an IPv6 address. Further ones are closed at once. A
+    /// load balancer that hides its clients' addresses is one client.
+    pub per_client: usize,
     /// From accept to the end of the TLS handshake, and from there to the preface of an HTTP/2 connection.
     pub handshake: Duration,
     /// From the end of one request, or of the handshake, to the end of the next request's headers: bounds both how long
-    /// an HTTP/1.1 connection may be idle and how slowly headers may come.
+    /// an HTTP/1.1 connection may be idle and how slowly headers may come. One of HTTP/2 may be idle for twice as long.
     pub headers: Duration,
     /// Bytes of the request line and headers together.
     pub header_bytes: usize,
     /// Requests of one HTTP/2 connection at a time.
     pub streams: u32,
+    /// Requests that one HTTP/2 connection may take back, more than it has waited for, before it is ended.
+    pub abandoned: u32,
     /// How long a stopping server waits for the requests it has begun.
     pub drain: Duration,
 }
@@ -49,23 +58,25 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 10_000,
+            per_client: 2_500,
             handshake: Duration::from_secs(10),
             headers: Duration::from_secs(75),
             header_bytes: 64 * 1024,
             streams: 256,
+            abandoned: 1_000,
             drain: Duration::from_secs(30),
         }
     }
 }
 
-/// Serves a connection to its end. Once `finish` is cancelled it takes no further request. (The types of the two
+/// Serves a connection to its end. Once `enough` is ready it takes no further request. (The types of the two
 /// protocols have no trait in common.)
 macro_rules! until_finished {
-    ($connection:expr, $finish:expr) => {{
+    ($connection:expr, $enough:expr) => {{
         let mut connection = std::pin::pin!($connection);
         tokio::select! {
             outcome = &mut connection => outcome,
-            () = $finish.cancelled() => {
+            () = $enough => {
                 connection.as_mut().graceful_shutdown();
                 connection.await
             }
@@ -96,6 +107,7 @@ impl Server {
         let (finish, end) = (CancellationToken::new(), CancellationToken::new());
         let _end_if_dropped = end.clone().drop_guard();
         let slots = Arc::new(Semaphore::new(limits.connections));
+        let crowd = Crowd::new(limits.per_client);
         let mut stop = std::pin::pin!(stop);
         loop {
             let slot = tokio::select! {
@@ -114,23 +126,42 @@ impl Server {
                     }
                 },
             };
+            let Some(place) = crowd.admit(peer) else { continue };
             let (handler, tls, finish) = (handler.clone(), tls.clone(), finish.clone());
             let connection = async move {
-                let _slot = slot;
+                let _held = (slot, place);
                 let Some((stream, version)) = secure(stream, tls, &limits).await else { return };
-                let service = service_fn(move |request| {
-                    let reply = handler(request, peer);
-                    async move { Ok::<_, Infallible>(reply.await) }
-                });
                 let stream = TokioIo::new(stream);
                 let outcome = match version {
                     Version::Http1 => {
+                        let service = service_fn(move |request| {
+                            let reply = handler(request, peer);
+                            async move { Ok::<_, Infallible>(reply.await) }
+                        });
                         let connection = http1_builder(&limits).serve_connection(stream, service).with_upgrades();
-                        until_finished!(connection, finish)
+                        until_finished!(connection, finish.cancelled())
                     }
                     Version::Http2 => {
+                        let activity = Activity::new(limits.abandoned);
+                        let watched = activity.clone();
+                        let service = service_fn(move |request| {
+                            let reply = watched.clone().watch(handler(request, peer));
+                            async move { Ok::<_, Infallible>(reply.await) }
+                        });
                         let connection = http2_builder(&limits).serve_connection(stream, service);
-                        until_finished!(connection, finish)
+                        let enough = async {
+                            tokio::select! {
+                                () = finish.cancelled() => {}
+                                () = activity.idle(limits.headers) => {}
+                            }
+                        };
+                        tokio::select! {
+                            outcome = async { until_finished!(connection, enough) } => outcome,
+                            () = activity.abused() => {
+                                tracing::warn!(%peer, "a client takes back what it asks for; its connection is ended");
+                                return;
+                            }
+                        }
                     }
                 };
                 if let Err(error) = outcome {

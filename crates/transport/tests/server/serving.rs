@@ -1,109 +1,22 @@
-//! The server loop over real sockets: TLS, clients that stall, and stopping.
-#![expect(clippy::unwrap_used, reason = "a test")]
+//! Serving, waiting, stopping.
 
-use std::{convert::Infallible, future::Future, net::SocketAddr, sync::Arc, time::Duration};
+use std::convert::Infallible;
 
 use bytes::Bytes;
 use http::{Request, Response};
-use http_body_util::{Empty, Full};
+use http_body_util::Empty;
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
-use rustls_pki_types::ServerName;
 use time::OffsetDateTime;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
-    sync::{Semaphore, oneshot},
-    task::JoinHandle,
+    sync::oneshot,
 };
-use tokio_rustls::{TlsConnector, client::TlsStream};
-use transport::{Address, Authority, Limits, Listener, Peer, Server, ServerTls, client_config};
+use tokio_rustls::client::TlsStream;
+use transport::{Address, Authority, Limits, Listener, Peer, Server, client_config};
 
-/// Far longer than anything here takes.
-const PATIENCE: Duration = Duration::from_secs(20);
-const SHORT: Duration = Duration::from_millis(150);
-
-async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
-    match tokio::time::timeout(PATIENCE, future).await {
-        Ok(value) => value,
-        Err(_) => panic!("{what} did not happen"),
-    }
-}
-
-/// A server that answers `ok`, except at `/wait`, where it waits for a permit first.
-struct Running {
-    address: SocketAddr,
-    ca: String,
-    tls: ServerTls,
-    /// One per request that has arrived at `/wait`.
-    waiting: Arc<Semaphore>,
-    /// One per such request that may go on.
-    release: Arc<Semaphore>,
-    stop: oneshot::Sender<()>,
-    task: JoinHandle<()>,
-}
-
-impl Running {
-    async fn start(limits: Limits) -> Self {
-        let authority = Arc::new(Authority::generate("test", OffsetDateTime::now_utc()).unwrap());
-        let ca = authority.certificate_pem().to_owned();
-        let tls = ServerTls::new(authority, &["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
-        let listener = Listener::bind(&"tcp://127.0.0.1:0".parse().unwrap()).await.unwrap();
-        let address = listener.tcp_address().unwrap();
-        let (waiting, release) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
-        let (stop, stopped) = oneshot::channel();
-        let handler = {
-            let (waiting, release) = (Arc::clone(&waiting), Arc::clone(&release));
-            move |request: Request<Incoming>, _: Peer| {
-                let (waiting, release) = (Arc::clone(&waiting), Arc::clone(&release));
-                async move {
-                    if request.uri().path() == "/wait" {
-                        waiting.add_permits(1);
-                        release.acquire().await.unwrap().forget();
-                    }
-                    Response::new(Full::new(Bytes::from("ok")))
-                }
-            }
-        };
-        let server = Server { listener, tls: Some(tls.clone()), limits };
-        let task = tokio::spawn(server.run(handler, async { drop(stopped.await) }));
-        Self { address, ca, tls, waiting, release, stop, task }
-    }
-
-    fn client(&self) -> reqwest::Client {
-        client(&self.ca)
-    }
-
-    fn url(&self, path: &str) -> String {
-        format!("https://localhost:{}{path}", self.address.port())
-    }
-
-    /// A bare TLS connection.
-    async fn tls(&self, alpn: &[&str]) -> TlsStream<TcpStream> {
-        let mut config = client_config(&self.ca).unwrap();
-        config.alpn_protocols = alpn.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
-        let stream = TcpStream::connect(self.address).await.unwrap();
-        let name = ServerName::try_from("localhost").unwrap();
-        TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap()
-    }
-}
-
-fn client(ca: &str) -> reqwest::Client {
-    let mut config = client_config(ca).unwrap();
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    reqwest::Client::builder().tls_backend_preconfigured(config).no_proxy().build().unwrap()
-}
-
-async fn get(client: &reqwest::Client, url: &str) -> reqwest::Result<String> {
-    client.get(url).send().await?.text().await
-}
-
-/// Until the other side hangs up, orderly or not.
-async fn ended(mut stream: impl tokio::io::AsyncRead + Unpin) {
-    let mut rest = Vec::new();
-    // An end without close_notify is an error to the TLS library, and an end all the same.
-    let _ = soon("the end of the connection", stream.read_to_end(&mut rest)).await;
-}
+use crate::ground::{PATIENCE, Running, SHORT, ended, get, soon};
 
 #[tokio::test]
 async fn a_client_that_pins_the_authority_is_served_by_http_1_and_2_and_another_is_not() {
@@ -121,7 +34,7 @@ async fn a_client_that_pins_the_authority_is_served_by_http_1_and_2_and_another_
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("ok"), "{answer}");
 
     let other = Authority::generate("other", OffsetDateTime::now_utc()).unwrap();
-    let client_of_other = self::client(other.certificate_pem());
+    let client_of_other = crate::ground::client(other.certificate_pem());
     let error = soon("refusal", get(&client_of_other, &server.url("/"))).await.unwrap_err();
     assert!(error.is_connect(), "{error:?}");
 }
