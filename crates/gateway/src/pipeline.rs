@@ -5,7 +5,7 @@ use std::{sync::Arc, time::SystemTime};
 use api::wire::GatewayHealth;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
-use transport::Peer;
+use transport::{Peer, is_plainly_framed};
 
 use crate::{
     Timeouts,
@@ -83,6 +83,9 @@ impl Pipeline {
         encrypted: bool,
     ) -> Result<Arc<Api>, Error> {
         let snapshot = self.table.current().ok_or(Error::Starting)?;
+        if !is_plainly_framed(request.headers()) {
+            return Err(Error::BadRequest("the request has another Transfer-Encoding than `chunked`"));
+        }
         let keys = authenticate(request.headers_mut(), &snapshot.keys, SystemTime::now())?;
         let host = headers::host(request)?;
         let api = route(request, &snapshot, |api| keys.open(&api.name))?;

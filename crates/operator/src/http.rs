@@ -6,6 +6,7 @@ mod auth;
 mod content;
 mod error;
 mod handlers;
+mod patience;
 
 use std::sync::Arc;
 
@@ -59,6 +60,7 @@ pub(crate) fn router(context: Arc<Context>) -> Router {
         .fallback(async || Refusal::not_found("there is no such route").into_response())
         .method_not_allowed_fallback(async || Refusal::method_not_allowed().into_response())
         .layer(DefaultBodyLimit::max(JSON_BYTES))
+        .layer(middleware::from_fn_with_state(patience::PATIENCE, patience::guard))
         .layer(middleware::from_fn(label))
         .with_state(context)
 }

@@ -11,6 +11,7 @@ mod origin;
 mod raw;
 mod retries;
 mod routing;
+mod smuggling;
 mod snapshots;
 mod store;
 mod streaming;

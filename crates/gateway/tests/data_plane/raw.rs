@@ -30,6 +30,15 @@ impl Raw {
         .await;
     }
 
+    /// The same to a server that may hang up before it has read all of it.
+    pub async fn write_lossy(&mut self, text: &str) {
+        let write = async {
+            let _ = self.0.write_all(text.as_bytes()).await;
+            let _ = self.0.flush().await;
+        };
+        soon("writing", write).await;
+    }
+
     /// Reads until the text has come.
     pub async fn read_until(&mut self, end: &str) -> String {
         let mut all = Vec::new();

@@ -1,5 +1,7 @@
 //! The one place where a refusal becomes a status and a body.
 
+use std::time::Duration;
+
 use api::wire::ErrorBody;
 use axum::{
     Json,
@@ -57,6 +59,12 @@ impl Refusal {
     pub(crate) fn too_large(limit_bytes: usize) -> Self {
         let message = format!("the body is larger than {limit_bytes} bytes");
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message)
+    }
+
+    /// The caller has stopped sending.
+    pub(crate) fn stalled(patience: Duration) -> Self {
+        let message = format!("no more of the request's body came for {} s", patience.as_secs_f32());
+        Self::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", message)
     }
 
     pub(crate) fn not_found(message: &str) -> Self {
