@@ -183,7 +183,9 @@ impl Server {
 
 fn http1_builder(limits: &Limits) -> http1::Builder {
     let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(limits.headers).max_buf_size(limits.header_bytes);
+    builder.timer(TokioTimer::new()).header_read_timeout(limits.headers);
+    // The buffer alone would let through what one reading brought beyond it.
+    builder.max_buf_size(limits.header_bytes).max_header_size(limits.header_bytes);
     builder
 }
 

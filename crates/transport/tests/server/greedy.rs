@@ -75,6 +75,7 @@ async fn a_head_has_a_size_and_a_number_of_fields() {
         ("99 fields more", request("/", &many(99)), 431),
         ("10,000 fields", request("/", &many(10_000)), 431),
         ("a field of 15 KiB", request("/", &format!("x: {}\r\n", "y".repeat(15 * 1024))), 200),
+        ("a field of 17 KiB", request("/", &format!("x: {}\r\n", "y".repeat(17 * 1024))), 431),
         ("a field of 1 MiB", request("/", &format!("x: {}\r\n", "y".repeat(1024 * 1024))), 431),
         ("a name of 64 KiB and more", request("/", &format!("{}: y\r\n", "x".repeat(70_000))), 431),
         ("a path of 15 KiB", request(&format!("/{}", "p".repeat(15 * 1024)), ""), 200),
