@@ -240,12 +240,13 @@ impl Client {
         content: Content,
     ) -> Result<Response, ClientError> {
         let looks = endpoint.access() == Access::Read && !endpoint.changes();
-        if looks && self.credentials.is_costly() {
-            if let Some(token) = self.session.token(self).await {
-                match self.execute(endpoint, parameters, query, Content::none(), Some(&token)).await {
-                    Err(ClientError::Refused { status: StatusCode::UNAUTHORIZED, .. }) => self.session.forget(&token),
-                    outcome => return outcome,
-                }
+        if looks
+            && self.credentials.is_costly()
+            && let Some(token) = self.session.token(self).await
+        {
+            match self.execute(endpoint, parameters, query, Content::none(), Some(&token)).await {
+                Err(ClientError::Refused { status: StatusCode::UNAUTHORIZED, .. }) => self.session.forget(&token),
+                outcome => return outcome,
             }
         }
         self.execute(endpoint, parameters, query, content, None).await

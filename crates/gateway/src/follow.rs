@@ -88,7 +88,7 @@ impl Follower {
         match cache::load(&self.directory).await {
             Ok(Kept::Nothing) => {}
             Ok(Kept::TooOld) => {
-                tracing::warn!("the snapshot on disk is too old: keys in it may have been revoked since")
+                tracing::warn!("the snapshot on disk is too old: keys in it may have been revoked since");
             }
             Ok(Kept::Good(documents, left)) => {
                 self.documents = documents;

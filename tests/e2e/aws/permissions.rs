@@ -198,6 +198,9 @@ fn a_cluster_takes_these_permissions_and_says_which_are_missing() {
     let left_out = |action: &str| CHECKS.contains(&action) || NOT_CALLED.contains(&action);
     let actions: Vec<_> = maker.actions().into_iter().filter(|action| !left_out(action)).collect();
     let missing = sample(&actions);
+    let anybody = json!({ "Version": "2012-10-17", "Statement": [
+        { "Effect": "Allow", "Principal": { "Service": "ec2.amazonaws.com" }, "Action": "sts:AssumeRole" }] });
+    maker.account.emulator.create_role("team", &anybody, &json!({}));
     let mut apprentice = Apprentice { maker, missing, said: BTreeMap::new() };
     // After a bucket was made halfway, the next `up` writes only what AWS has not set by itself: that takes another life.
     let mut left = usize::MAX;
@@ -235,7 +238,9 @@ fn whole_life(apprentice: &mut Apprentice) {
     let changed = HIGHLY_AVAILABLE.replace("203.0.113.0/24", "203.0.113.0/25").replace("research", "operations");
     let group = "  - {name: more, instance_type: m5.large, min_instances: 1, max_instances: 2}";
     let policy = "iam_policy_arns: ['arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess']";
-    configure(apprentice, &format!("{changed}{group}\nlog_retention_days: 30\n{policy}\n"));
+    let access = "operator_access:\n  - {principal: 'arn:aws:iam::123456789012:user/maker', role: admin}\n  \
+                  - {principal: 'arn:aws:iam::123456789012:role/team', role: read}";
+    configure(apprentice, &format!("{changed}{group}\nlog_retention_days: 30\n{policy}\n{access}\n"));
     apprentice.run(&making(&[])).prints("cluster demo ");
 
     others(apprentice, &[]);

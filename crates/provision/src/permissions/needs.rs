@@ -63,6 +63,7 @@ const NEEDS: &[Row] = &[
     // What a cluster needs to know of the account.
     (Other("the zones"), Look, &["ec2:DescribeAvailabilityZones", "ec2:DescribeInstanceTypeOfferings"]),
     (Other("the nodes' images"), Look, &["ssm:GetParameters"]),
+    (Other("who may use the operator"), Look, &["iam:GetRole", "iam:GetUser"]),
     (Other("your own network"), Look, &["ec2:DescribeSecurityGroups", "ec2:DescribeSubnets", "ec2:DescribeVpcs"]),
     (Other("the health of control nodes"), Look, &["elasticloadbalancing:DescribeTargetHealth"]),
     (Other("your certificate"), Check, &["acm:DescribeCertificate"]),

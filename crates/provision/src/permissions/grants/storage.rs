@@ -33,6 +33,12 @@ pub(super) const GRANTS: &[Grant] = &[
         &[],
     ),
     grant(
+        "LookWhoMayUseIt",
+        &["iam:GetRole", "iam:GetUser"],
+        &["arn:${PARTITION}:iam::${ACCOUNT_ID}:role/*", "arn:${PARTITION}:iam::${ACCOUNT_ID}:user/*"],
+        &[],
+    ),
+    grant(
         "CheckPolicies",
         &["iam:GetPolicy"],
         &["arn:${PARTITION}:iam::${ACCOUNT_ID}:policy/*", "arn:${PARTITION}:iam::aws:policy/*"],
