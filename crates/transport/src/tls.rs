@@ -3,7 +3,13 @@
 //! A server's certificate is replaced in place while it runs: a connection takes the configuration that is current when
 //! it begins, so a renewal drops nothing.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use rustls::{
@@ -20,6 +26,11 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use crate::{Authority, AuthorityError, LEAF_DAYS, OwnCertificate, own::pem};
+
+/// How often it is asked whether a certificate is to be renewed.
+const LOOK: Duration = Duration::from_secs(3600);
+/// At what age it is: two thirds of its life.
+const RENEWAL: time::Duration = time::Duration::days(LEAF_DAYS * 2 / 3);
 
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
@@ -38,6 +49,8 @@ pub enum TlsError {
 #[derive(Clone)]
 pub struct ServerTls {
     current: Arc<ArcSwap<ServerConfig>>,
+    /// Unix time at which the authority issued what is shown.
+    issued: Arc<AtomicI64>,
     authority: Arc<Authority>,
     names: Arc<[String]>,
     own: Arc<ArcSwapOption<OwnCertificate>>,
@@ -46,9 +59,11 @@ pub struct ServerTls {
 impl ServerTls {
     /// Gets a first certificate for these names from the authority.
     pub fn new(authority: Arc<Authority>, names: &[String]) -> Result<Self, TlsError> {
-        let first = server_config(&authority, names, None)?;
+        let now = OffsetDateTime::now_utc();
+        let first = server_config(&authority, names, None, now)?;
         let current = Arc::new(ArcSwap::from_pointee(first));
-        Ok(Self { current, authority, names: names.into(), own: Arc::default() })
+        let issued = Arc::new(AtomicI64::new(now.unix_timestamp()));
+        Ok(Self { current, issued, authority, names: names.into(), own: Arc::default() })
     }
 
     pub(crate) fn config(&self) -> Arc<ServerConfig> {
@@ -57,8 +72,13 @@ impl ServerTls {
 
     /// Takes a new certificate for every connection that begins from now on.
     pub fn renew(&self) -> Result<(), TlsError> {
+        self.renew_at(OffsetDateTime::now_utc())
+    }
+
+    fn renew_at(&self, now: OffsetDateTime) -> Result<(), TlsError> {
         let own = self.own.load_full();
-        self.current.store(Arc::new(server_config(&self.authority, &self.names, own.as_deref())?));
+        self.current.store(Arc::new(server_config(&self.authority, &self.names, own.as_deref(), now)?));
+        self.issued.store(now.unix_timestamp(), Ordering::Relaxed);
         Ok(())
     }
 
@@ -70,10 +90,19 @@ impl ServerTls {
 
     /// Renews after two thirds of each certificate's life, for as long as the future is polled.
     pub async fn keep_renewed(&self) {
-        let period = Duration::from_secs(LEAF_DAYS.unsigned_abs() * 24 * 3600 * 2 / 3);
+        self.keep_renewed_by(OffsetDateTime::now_utc, LOOK).await;
+    }
+
+    /// The same by that clock, at which it looks so often: a certificate ends by the clock on the wall, which goes on
+    /// while a machine sleeps, and what has failed is tried again at the next look.
+    pub async fn keep_renewed_by(&self, now: impl Fn() -> OffsetDateTime, look: Duration) {
         loop {
-            tokio::time::sleep(period).await;
-            match self.renew() {
+            tokio::time::sleep(look).await;
+            let now = now();
+            if now.unix_timestamp() - self.issued.load(Ordering::Relaxed) < RENEWAL.whole_seconds() {
+                continue;
+            }
+            match self.renew_at(now) {
                 Ok(()) => tracing::info!("the server certificate was renewed"),
                 Err(error) => tracing::error!(%error, "the server certificate could not be renewed"),
             }
@@ -85,8 +114,9 @@ fn server_config(
     authority: &Authority,
     names: &[String],
     own: Option<&OwnCertificate>,
+    now: OffsetDateTime,
 ) -> Result<ServerConfig, TlsError> {
-    let (chain, key) = authority.issue(names, OffsetDateTime::now_utc())?;
+    let (chain, key) = authority.issue(names, now)?;
     let issued = Arc::new(CertifiedKey::from_der(chain, key, &provider())?);
     let certificates = match own {
         None => ByName { usual: issued, exceptions: Vec::new(), issued: None },

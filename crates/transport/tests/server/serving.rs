@@ -1,6 +1,12 @@
 //! Serving, waiting, stopping.
 
-use std::convert::Infallible;
+use std::{
+    convert::Infallible,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+};
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -141,6 +147,38 @@ async fn a_new_certificate_is_for_new_connections_only() {
     let mut answer = String::new();
     soon("an answer on the old connection", old.read_to_string(&mut answer)).await.unwrap();
     assert!(answer.ends_with("ok"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_certificate_is_renewed_in_time_by_the_clock_on_the_wall_and_no_connection_is_cut() {
+    let server = Running::start(Limits::default()).await;
+    let certificate = |stream: &TlsStream<TcpStream>| stream.get_ref().1.peer_certificates().unwrap()[0].clone();
+    let mut old = server.tls(&[]).await;
+    let days = Arc::new(AtomicI64::new(59));
+    let tls = server.tls.clone();
+    let keeping = {
+        let days = Arc::clone(&days);
+        let clock = move || OffsetDateTime::now_utc() + time::Duration::days(days.load(Ordering::SeqCst));
+        tokio::spawn(async move { tls.keep_renewed_by(clock, SHORT / 10).await })
+    };
+    tokio::time::sleep(SHORT).await;
+    assert_eq!(certificate(&server.tls(&[]).await), certificate(&old), "it is good for 31 days");
+    // Not verified: the next one is from the future.
+    let address = server.address.to_string();
+    let first = transport::presented(&address, "localhost").await.unwrap();
+    // As when a machine has slept.
+    days.store(61, Ordering::SeqCst);
+    let renewed = async {
+        while transport::presented(&address, "localhost").await.unwrap()[0] == first[0] {
+            tokio::time::sleep(SHORT / 10).await;
+        }
+    };
+    soon("another certificate", renewed).await;
+    old.write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    soon("an answer on the old connection", old.read_to_string(&mut answer)).await.unwrap();
+    assert!(answer.ends_with("ok"), "{answer}");
+    keeping.abort();
 }
 
 #[tokio::test]
