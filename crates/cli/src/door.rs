@@ -1,9 +1,10 @@
-//! The door that clients of APIs use, as this program goes through it: verified, always.
+//! The door that clients of APIs use, as this program goes through it: verified wherever there is TLS.
 //!
 //! The cluster's authority vouches for the endpoint's own name, also where everybody else is shown a certificate of the
 //! user's. Only a certificate of ACM is shown to all, since the load balancer ends TLS: then the connection goes to the
 //! load balancer, and what it shows has to be that of the certificate's name, by the public authorities. The name is the
-//! operator's word, whom the cluster's authority vouches for.
+//! operator's word, whom the cluster's authority vouches for. A cluster on one machine may serve without TLS (`use_ssl:
+//! false`); that, too, is the operator's word.
 
 use std::{error::Error as StdError, io, time::Duration};
 
@@ -33,7 +34,9 @@ impl Door {
     pub async fn of(environment: &Environment, info: &Info) -> Result<Self, Failure> {
         let failed = |error: &dyn StdError| Failure::internal(error.to_string());
         let endpoint = info.api_endpoint.trim_end_matches('/').to_owned();
-        let mut builder = reqwest::Client::builder().no_proxy().connect_timeout(CONNECT).https_only(true);
+        // The operator's word, like the certificate: whoever set `use_ssl: false` has chosen so.
+        let plain = endpoint.starts_with("http://");
+        let mut builder = reqwest::Client::builder().no_proxy().connect_timeout(CONNECT).https_only(!plain);
         let (named, rules, acm) = match &info.api_certificate {
             ApiCertificate::Cluster | ApiCertificate::User { .. } => {
                 let tls = transport::client_config(&environment.ca_certificate).map_err(|error| failed(&error))?;

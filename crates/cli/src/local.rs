@@ -4,6 +4,7 @@
 //! operator starts the replicas. Each process holds a lock and keeps a status in the directory, so every command can
 //! tell what lives from what once lived, whatever was killed in between.
 
+mod certificate;
 mod down;
 mod layout;
 mod registry;
@@ -11,6 +12,7 @@ mod role;
 mod settings;
 mod up;
 
+pub use certificate::{choose as choose_certificate, line as certificate_line};
 pub use down::{bring_down, remove};
 pub use layout::Layout;
 pub use registry::{Registered, find, register, unregister};

@@ -6,6 +6,7 @@
 mod args;
 #[cfg(feature = "aws")]
 mod aws;
+mod certificate;
 mod commands;
 mod door;
 mod environments;

@@ -12,7 +12,10 @@ mod task;
 use std::{fs, net::SocketAddr, path::Path};
 
 use api::{cluster::AUTHORITY_KEY, replica::Phase};
-use rustix::fs::Mode;
+use rustix::{
+    fs::Mode,
+    process::{Resource, Rlimit, getrlimit, setrlimit},
+};
 use state::{State, read};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::{EnvFilter, fmt::time::UtcTime};
@@ -30,12 +33,16 @@ use crate::{
     report::{Exit, Failure},
 };
 
+/// Open files of a process: twice as many as a server takes connections ([`transport::Limits`]), and then some.
+const FILES: u64 = 32_768;
+
 /// What every long-running process begins with. Whatever it and its children write, environment variables of predictors
 /// and their logs included, is for this user only, even if the user's own data directory is open to others.
 ///
 /// Logs are JSON lines on standard error; `CORTEX_LOG` filters, as in `info,gateway=debug`.
 fn begin() {
     rustix::process::umask(Mode::RWXG | Mode::RWXO);
+    let more = allow_files();
     let filter = EnvFilter::try_from_env("CORTEX_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt()
         .json()
@@ -49,6 +56,19 @@ fn begin() {
         .log_internal_errors(false)
         .with_writer(std::io::stderr)
         .init();
+    if let Err(error) = more {
+        tracing::warn!(%error, "the limit of open files, and so of connections, could not be raised");
+    }
+}
+
+/// Each connection is an open file, and shells begin with a limit of 1024: a client with little could keep all others out.
+fn allow_files() -> rustix::io::Result<()> {
+    let limit = getrlimit(Resource::Nofile);
+    let wanted = limit.maximum.map_or(FILES, |most| most.min(FILES));
+    match limit.current {
+        Some(current) if current < wanted => setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), ..limit }),
+        _ => Ok(()),
+    }
 }
 
 /// Runs a process that has a role in a cluster's directory. A failure is told where `cluster up` and `cluster info` look for it.

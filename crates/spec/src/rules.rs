@@ -87,6 +87,15 @@ pub(crate) fn absolute_path(text: String) -> Result<PathBuf, Refusal> {
     Ok(path)
 }
 
+/// A file of the user's, as written; the CLI reads it relative to the directory of `cluster.yaml`.
+pub(crate) fn file(text: String) -> Result<PathBuf, Refusal> {
+    match text.is_empty() || text.starts_with('~') {
+        true => Err(Refusal::invalid(format!("`{text}` is not the path of a file"))
+            .help("write it absolute, or relative to the directory of cluster.yaml")),
+        false => Ok(PathBuf::from(text)),
+    }
+}
+
 /// A path inside the project directory, without `.` segments.
 pub(crate) fn project_path(text: String) -> Result<String, Refusal> {
     let refuse = |why: &str| {

@@ -127,13 +127,33 @@ fn local_fields() {
             ("onnxruntime_library: ~/x.so", "onnxruntime_library invalid_value"),
             ("cors_origin: '*'", "cors_origin not_supported_yet"),
             ("cors: {}", "cors not_supported_yet"),
-            ("use_ssl: true", "use_ssl not_supported_yet"),
-            ("certificate_path: /x", "certificate_path not_supported_yet"),
-            ("certificate_is_self_signed: true", "certificate_is_self_signed not_supported_yet"),
+            ("lb_port: default", ""),
+            ("lb_port: Default", "lb_port wrong_type"),
+            ("use_ssl: false", ""),
+            ("use_ssl: 'no'", "use_ssl wrong_type"),
+            ("use_ssl: true\ncertificate_path: tls/site.pem\ncertificate_is_self_signed: true", ""),
+            ("certificate_path: /etc/ssl/site.pem", ""),
+            ("certificate_path: ''", "certificate_path invalid_value"),
+            ("certificate_path: ~/site.pem", "certificate_path invalid_value"),
+            ("use_ssl: false\ncertificate_path: a.pem", "certificate_path conflicting_fields"),
+            ("certificate_is_self_signed: true", "certificate_is_self_signed conflicting_fields"),
+            ("certificate_is_self_signed: false", ""),
+            ("use_ssl: false\noperator_port: 8080", "operator_port conflicting_fields"),
+            ("use_ssl: false\noperator_port: 8443", ""),
+            ("lb_port: default\noperator_port: 443", "operator_port conflicting_fields"),
             ("server_memory: 4096", "server_memory removed_field"),
             ("lbport: 1", "lbport unknown_field"),
         ],
     );
+    for (fields, port) in [
+        ("", 8443),
+        ("use_ssl: false", 8080),
+        ("lb_port: default", 443),
+        ("lb_port: default\nuse_ssl: false", 80),
+        ("lb_port: 1\nuse_ssl: false", 1),
+    ] {
+        assert_eq!(local(fields).unwrap().lb_port, port, "{fields}");
+    }
     assert_eq!(local("host_names: [A.Example]").unwrap().host_names, ["a.example"]);
     assert_eq!(local("data_dir: /d").unwrap().data_dir, Some(PathBuf::from("/d")));
 }

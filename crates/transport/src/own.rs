@@ -33,6 +33,7 @@ pub struct OwnCertificate {
     presented: Arc<CertifiedKey>,
     names: Vec<String>,
     not_after: OffsetDateTime,
+    self_signed: bool,
 }
 
 /// Of the two PEM texts.
@@ -131,7 +132,8 @@ impl OwnCertificate {
         let names = names(&parsed[0]);
         let ends = parsed.iter().map(|certificate| certificate.validity().not_after.to_datetime());
         let not_after = ends.min().unwrap_or(OffsetDateTime::UNIX_EPOCH);
-        Ok(Self { chain, key, presented: Arc::new(presented), names, not_after })
+        let self_signed = parsed[0].issuer().as_raw() == parsed[0].subject().as_raw();
+        Ok(Self { chain, key, presented: Arc::new(presented), names, not_after, self_signed })
     }
 
     /// DNS names, lower case, in the certificate's order; a `*` may stand for the first label.
@@ -142,6 +144,11 @@ impl OwnCertificate {
     /// Until when all of the chain is valid.
     pub fn not_after(&self) -> OffsetDateTime {
         self.not_after
+    }
+
+    /// Whether the leaf names itself as its issuer.
+    pub fn is_self_signed(&self) -> bool {
+        self.self_signed
     }
 
     pub(crate) fn presented(&self) -> Arc<CertifiedKey> {

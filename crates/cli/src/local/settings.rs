@@ -20,6 +20,9 @@ pub struct Settings {
     pub name: String,
     pub gateway: SocketAddr,
     pub operator: SocketAddr,
+    /// The gateway serves HTTPS.
+    #[serde(default = "yes")]
+    pub use_ssl: bool,
     /// DNS names and IP addresses in the servers' certificates.
     pub host_names: Vec<String>,
     pub python: PathBuf,
@@ -51,6 +54,7 @@ impl Settings {
             name: name.to_owned(),
             gateway: SocketAddr::new(local.listen_address, gateway),
             operator: SocketAddr::new(local.operator_listen_address, operator),
+            use_ssl: local.use_ssl,
             host_names,
             python: local.python.clone().into(),
             onnxruntime: local.onnxruntime_library.clone(),
@@ -75,7 +79,8 @@ impl Settings {
     }
 
     pub fn api_endpoint(&self) -> String {
-        url(self.gateway)
+        let url = url(self.gateway);
+        if self.use_ssl { url } else { url.replacen("https:", "http:", 1) }
     }
 
     pub fn operator_endpoint(&self) -> String {
@@ -105,6 +110,11 @@ impl Settings {
         }
         Ok(())
     }
+}
+
+/// Of a cluster from before there was a choice.
+fn yes() -> bool {
+    true
 }
 
 fn free_port(address: IpAddr) -> Result<u16, Failure> {

@@ -18,8 +18,9 @@ use identity::{KeyKind, Secret};
 use state::{LocalState, State, update};
 use time::OffsetDateTime;
 
-use super::{Layout, Role, Settings, down, role::last_lines};
+use super::{Layout, Role, Settings, certificate::publish, down, role::last_lines};
 use crate::{
+    certificate::Chosen,
     founding::found,
     home::{io_failure, make_private_directory, write_private},
     operator_client::Bearer,
@@ -40,11 +41,18 @@ pub enum Outcome {
 }
 
 /// Makes the cluster exist and run with these settings.
-pub async fn bring_up(layout: &Layout, settings: &Settings, before: Option<&Settings>) -> Result<Outcome, Failure> {
+pub async fn bring_up(
+    layout: &Layout,
+    settings: &Settings,
+    before: Option<&Settings>,
+    certificate: &Chosen,
+) -> Result<Outcome, Failure> {
     let running = Role::Node.is_running(layout);
     let same = before == Some(settings);
     if running && same && wait_ready(layout, settings).await.is_ok() {
-        return Ok(Outcome::Unchanged);
+        let state = LocalState::open(&layout.state()).await?;
+        let other = publish(&state, certificate).await?;
+        return Ok(if other { Outcome::Updated } else { Outcome::Unchanged });
     }
     if running {
         down::stop_processes(layout).await;
@@ -60,7 +68,7 @@ pub async fn bring_up(layout: &Layout, settings: &Settings, before: Option<&Sett
         make_private_directory(&directory)?;
     }
     settings.save(layout)?;
-    write_documents(layout, settings).await?;
+    write_documents(layout, settings, certificate).await?;
     start_node(layout)?;
     if let Err(failure) = wait_ready(layout, settings).await {
         down::stop_processes(layout).await;
@@ -70,10 +78,11 @@ pub async fn bring_up(layout: &Layout, settings: &Settings, before: Option<&Sett
 }
 
 /// What has to be in the State before a process starts. What is there stays: a second `up` must not change a key.
-async fn write_documents(layout: &Layout, settings: &Settings) -> Result<(), Failure> {
+async fn write_documents(layout: &Layout, settings: &Settings, chosen: &Chosen) -> Result<(), Failure> {
     let state = LocalState::open(&layout.state()).await?;
     let state: &dyn State = &state;
     let certificate = found(state, &settings.name).await?;
+    publish(state, chosen).await?;
     let record = ClusterRecord {
         name: settings.name.clone(),
         provider: "local".to_owned(),
@@ -125,7 +134,7 @@ fn start_node(layout: &Layout) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Waits until operator and gateway both answer over TLS.
+/// Waits until operator and gateway both answer, over TLS if they are to.
 async fn wait_ready(layout: &Layout, settings: &Settings) -> Result<(), Failure> {
     let deadline = Instant::now() + READY;
     for role in [Role::Operator, Role::Gateway] {
@@ -142,16 +151,26 @@ async fn wait_ready(layout: &Layout, settings: &Settings) -> Result<(), Failure>
     }
     let ca = fs::read_to_string(layout.ca_file()).map_err(|error| io_failure("read", &layout.ca_file(), &error))?;
     for (role, endpoint) in [(Role::Operator, settings.operator_endpoint()), (Role::Gateway, settings.api_endpoint())] {
-        // Both answer `/healthz` to anybody.
-        let client = Client::new(&endpoint, &ca, Arc::new(Bearer(Secret::new("")))).map_err(Failure::from)?;
-        while let Err(error) = client.health().await {
+        while let Err(error) = health(&endpoint, &ca).await {
             if Instant::now() > deadline {
-                return Err(not_started(layout, role, &error.to_string()));
+                return Err(not_started(layout, role, &error));
             }
             tokio::time::sleep(POLL).await;
         }
     }
     Ok(())
+}
+
+/// Both answer `/healthz` to anybody.
+async fn health(endpoint: &str, ca: &str) -> Result<(), String> {
+    if endpoint.starts_with("http://") {
+        let client = reqwest::Client::builder().no_proxy().build().map_err(|error| error.to_string())?;
+        let answer =
+            client.get(format!("{endpoint}/healthz")).send().await.and_then(reqwest::Response::error_for_status);
+        return answer.map(drop).map_err(|error| error.to_string());
+    }
+    let client = Client::new(endpoint, ca, Arc::new(Bearer(Secret::new("")))).map_err(|error| error.to_string())?;
+    client.health().await.map_err(|error| error.to_string())
 }
 
 fn not_started(layout: &Layout, role: Role, why: &str) -> Failure {

@@ -30,7 +30,7 @@ async fn serve(layout: &Layout, claim: &Claim) -> Result<(), Failure> {
     let gateway = Gateway::start(Options::new(parts.state, layout.gateway_cache())).await;
     claim.say(Phase::Ready, &format!("serving at {}", parts.endpoint))?;
     tracing::info!(address = %parts.listen, "serving");
-    let server = Server { listener, tls: Some(tls.clone()), limits: Limits::default() };
+    let server = Server { listener, tls: parts.tls.then(|| tls.clone()), limits: Limits::default() };
     let (stopped, asked) = tokio::sync::watch::channel(false);
     let wait = || {
         let mut asked = asked.clone();

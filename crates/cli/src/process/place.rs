@@ -28,6 +28,8 @@ pub struct OperatorParts {
 pub struct GatewayParts {
     pub state: Arc<dyn State>,
     pub listen: SocketAddr,
+    /// Whether `listen` is served with TLS.
+    pub tls: bool,
     pub plain: Option<Plain>,
     pub host_names: Vec<String>,
     pub endpoint: String,

@@ -7,12 +7,6 @@ type Row = (&'static str, &'static str);
 
 /// Known, wanted, not there yet.
 const NOT_YET: &[Row] = &[
-    ("use_ssl", "remove it: the gateway always serves HTTPS, with the cluster's own authority (`cortex cluster cert`)"),
-    (
-        "certificate_path",
-        "remove it: the gateway uses a certificate of the cluster's own authority; add your names to `host_names`",
-    ),
-    ("certificate_is_self_signed", "remove it: clients verify with the authority that `cortex cluster cert` prints"),
     (
         "cors_origin",
         "remove it: browsers of other origins cannot call the APIs directly; put a proxy of your own before them",

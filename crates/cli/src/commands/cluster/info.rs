@@ -1,12 +1,14 @@
 //! `cortex cluster info`.
 
+use api::cluster::{ApiCertificate, CERTIFICATE_KEY};
 use serde::Serialize;
+use state::{LocalState, read};
 
 use super::{Which, which};
 use crate::{
     args,
     home::Home,
-    local::{Layout, Role},
+    local::{Layout, Role, certificate_line},
     report::Failure,
 };
 
@@ -16,6 +18,9 @@ struct Report {
     provider: &'static str,
     directory: String,
     api_endpoint: String,
+    /// The user's, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    certificate: Option<String>,
     operator_endpoint: String,
     ca_file: String,
     ca_fingerprint_sha256: String,
@@ -52,11 +57,14 @@ pub async fn info(arguments: args::ClusterInfo) -> Result<(), Failure> {
             message: status.map(|status| status.message).unwrap_or_default(),
         }
     };
+    let state = LocalState::open(&layout.state()).await?;
+    let certificate = read::<ApiCertificate>(&state, CERTIFICATE_KEY).await?;
     let ca = std::fs::read_to_string(layout.ca_file()).unwrap_or_default();
     let report = Report {
         provider: "local",
         directory: cluster.directory.display().to_string(),
         api_endpoint: settings.api_endpoint(),
+        certificate: certificate.and_then(|(certificate, _)| certificate_line(&certificate)),
         operator_endpoint: settings.operator_endpoint(),
         ca_file: layout.ca_file().display().to_string(),
         ca_fingerprint_sha256: transport::fingerprint(&ca).unwrap_or_default(),
@@ -76,6 +84,7 @@ fn pretty(report: &Report) -> String {
         format!("ca sha256  {}", report.ca_fingerprint_sha256),
         format!("directory  {}", report.directory),
     ];
+    lines.extend(report.certificate.clone());
     for process in &report.processes {
         let state = match (process.running, process.pid) {
             (true, Some(pid)) => format!("running (process {pid})"),

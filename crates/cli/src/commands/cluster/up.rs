@@ -1,6 +1,6 @@
 //! `cortex cluster up`.
 
-use std::time::Instant;
+use std::{path::Path, time::Instant};
 
 use serde::Serialize;
 use spec::cluster::{Aws, Provider};
@@ -47,13 +47,21 @@ pub async fn up(arguments: args::ClusterUp, existing: bool) -> Result<(), Failur
     let directory = directory(&home, &cluster.name, config.data_dir.as_deref())?;
     let layout = Layout::new(&directory);
     let before = Settings::load(&layout)?;
+    let certificate = local::choose_certificate(config, config_directory(&arguments.config))?;
     let settings = Settings::decide(&home, &cluster.name, config, before.as_ref())?;
     make_private_directory(&directory)?;
     local::register(&home, &Registered { name: cluster.name.clone(), directory })?;
     if !settings.operator.ip().is_loopback() || !settings.gateway.ip().is_loopback() {
         say!("this cluster can be reached from other machines; API keys and the admin token guard it");
     }
-    let outcome = local::bring_up(&layout, &settings, before.as_ref()).await?;
+    if !settings.use_ssl && !settings.gateway.ip().is_loopback() {
+        say!(
+            "warning: `use_ssl: false` sends API keys and data in the clear, and {} can be reached from other machines; \
+             remove it, or put a proxy that ends TLS before the gateway and `listen_address: 127.0.0.1` behind it",
+            settings.gateway
+        );
+    }
+    let outcome = local::bring_up(&layout, &settings, before.as_ref(), &certificate).await?;
 
     let ca = std::fs::read_to_string(layout.ca_file()).unwrap_or_default();
     let result = Report {
@@ -71,8 +79,9 @@ pub async fn up(arguments: args::ClusterUp, existing: bool) -> Result<(), Failur
             Outcome::Updated => "is up again",
             Outcome::Unchanged => "was up already; nothing was changed",
         };
+        let shown = local::certificate_line(&certificate.record).map(|line| format!(" ({line})")).unwrap_or_default();
         format!(
-            "cluster {} {what} ({:.1} s)\n\n  apis       {}\n  operator   {}\n  ca sha256  {}\n\nnext: {}",
+            "cluster {} {what} ({:.1} s)\n\n  apis       {}{shown}\n  operator   {}\n  ca sha256  {}\n\nnext: {}",
             result.cluster,
             result.seconds,
             result.api_endpoint,
@@ -101,9 +110,14 @@ async fn on_aws(_: &str, _: &Aws, _: &args::ClusterUp, _: bool) -> Result<(), Fa
     Err(Failure::without_aws())
 }
 
+/// What paths in the configuration are relative to.
+fn config_directory(config: &Path) -> &Path {
+    config.parent().unwrap_or(Path::new(""))
+}
+
 /// Where the cluster lives. It cannot move while it exists.
-fn directory(home: &Home, name: &str, wanted: Option<&std::path::Path>) -> Result<std::path::PathBuf, Failure> {
-    let wanted = wanted.map_or_else(|| home.clusters().join(name), std::path::Path::to_owned);
+fn directory(home: &Home, name: &str, wanted: Option<&Path>) -> Result<std::path::PathBuf, Failure> {
+    let wanted = wanted.map_or_else(|| home.clusters().join(name), Path::to_owned);
     match local::find(home, Some(name)) {
         Ok(registered) if registered.directory != wanted => Err(Failure::new(
             Exit::Conflict,

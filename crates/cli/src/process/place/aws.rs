@@ -131,6 +131,7 @@ pub async fn gateway(node: &ControlNode) -> Result<GatewayParts, Failure> {
     Ok(GatewayParts {
         state,
         listen: node.address(ports::NODE_GATEWAY),
+        tls: true,
         plain: Some(Plain { listen: node.address(ports::NODE_GATEWAY_PLAIN), serves: node.config.api_http }),
         host_names: record.host_names,
         endpoint: record.api_endpoint,

@@ -50,6 +50,7 @@ pub async fn gateway(layout: &Layout) -> Result<GatewayParts, Failure> {
     Ok(GatewayParts {
         state: Arc::new(LocalState::open(&layout.state()).await?),
         listen: settings.gateway,
+        tls: settings.use_ssl,
         plain: None,
         endpoint: settings.api_endpoint(),
         host_names: settings.host_names,

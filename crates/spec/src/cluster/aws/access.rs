@@ -1,12 +1,12 @@
 //! Identities: keys, who may use the operator, additional policies, the certificate.
 
-use super::{AccessRule, Certificate, Credentials, Role, names, node_groups::file, written};
+use super::{AccessRule, Certificate, Credentials, Role, names, written};
 use crate::{
     Secret,
     de::At,
     document::Document,
     problem::{Kind, Refusal},
-    rules::only,
+    rules::{file, only},
     yaml::Tree,
 };
 

@@ -1,7 +1,5 @@
 //! Node groups: the list, or the old product's one group in fields of the top level.
 
-use std::path::Path;
-
 use super::{NodeGroup, Spot, Volume, VolumeType, names, written};
 use crate::{
     de::At,
@@ -250,14 +248,5 @@ fn price(price: f64) -> Result<f64, Refusal> {
     match price.is_finite() && price > 0.0 {
         true => Ok(price),
         false => Err(Refusal::range(format!("{price} is not a price: it must be more than 0"))),
-    }
-}
-
-/// A file of the user's, as written; the CLI reads it relative to the directory of `cluster.yaml`.
-pub(super) fn file(text: String) -> Result<std::path::PathBuf, Refusal> {
-    match text.is_empty() || text.starts_with('~') {
-        true => Err(Refusal::invalid(format!("`{text}` is not the path of a file"))
-            .help("write it absolute, or relative to the directory of cluster.yaml")),
-        false => Ok(Path::new(&text).to_owned()),
     }
 }
