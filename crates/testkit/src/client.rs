@@ -1,10 +1,13 @@
 //! A client of deployed APIs as anybody could write one: HTTPS, the cluster's authority and no other, the API key.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::HeaderMap;
+use rustls::pki_types::ServerName;
 use serde_json::Value;
+use tokio::net::TcpStream;
+use tokio_rustls::{TlsConnector, client::TlsStream};
 
 /// Longer than any request in these tests takes, on however busy a machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -92,6 +95,15 @@ impl Answer {
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("not JSON: {error}: {self:?}"))
     }
+}
+
+/// A TLS connection to an endpoint, for what no HTTP client would send.
+pub async fn bare(endpoint: &str, ca_pem: &str, version: Version) -> std::io::Result<TlsStream<TcpStream>> {
+    let mut tls = transport::client_config(ca_pem).unwrap_or_else(|error| panic!("the authority: {error}"));
+    tls.alpn_protocols = vec![version.alpn().to_vec()];
+    let stream = TcpStream::connect(endpoint.trim_start_matches("https://")).await?;
+    let name = ServerName::try_from("localhost").unwrap_or_else(|error| panic!("localhost: {error}"));
+    TlsConnector::from(Arc::new(tls)).connect(name, stream).await
 }
 
 /// An HTTP client that trusts this authority only and proves nothing by itself.

@@ -33,11 +33,13 @@ impl Role {
 pub struct Config {
     pub name: String,
     pub data_dir: Option<PathBuf>,
+    /// Whole lines of other fields.
+    pub fields: String,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { name: "e2e".to_owned(), data_dir: None }
+        Self { name: "e2e".to_owned(), data_dir: None, fields: String::new() }
     }
 }
 
@@ -72,7 +74,7 @@ impl Cluster {
     /// The same for this user. The environment has the cluster's name.
     pub fn up_as(cortex: &Cortex, config: Config) -> Self {
         let ports = Ports::reserve(&target().join("test-ports"));
-        let Config { name, data_dir } = config;
+        let Config { name, data_dir, fields } = config;
         let (lb_port, operator_port) = (ports.first, ports.first + 1);
         let mut yaml =
             format!("cluster_name: {name}\nprovider: local\nlb_port: {lb_port}\noperator_port: {operator_port}\n");
@@ -80,6 +82,7 @@ impl Cluster {
         if let Some(data_dir) = data_dir {
             yaml += &format!("data_dir: {}\n", data_dir.display());
         }
+        yaml += &fields;
         let file = format!("{name}.yaml");
         cortex.write(&file, yaml);
         let mut cluster = Self {

@@ -22,7 +22,7 @@ mod python;
 mod redact;
 mod tiny_disk;
 
-pub use client::{Answer, Https, Version, raw};
+pub use client::{Answer, Https, Version, bare, raw};
 pub use cluster::{Cluster, Config, Replica, Role};
 pub use cortex::Cortex;
 pub use eventually::{DEADLINE, eventually};

@@ -73,6 +73,16 @@ impl Pki {
     }
 }
 
+/// A certificate that nobody else has issued, with its key, in one PEM text.
+pub fn self_signed(name: &str) -> String {
+    let key = KeyPair::generate().expect("a key");
+    let mut params = CertificateParams::new(vec![name.to_owned()]).expect("names");
+    params.not_before = at(-1);
+    params.not_after = at(90);
+    let certificate = params.self_signed(&key).expect("signed");
+    format!("{}{}", certificate.pem(), key.serialize_pem())
+}
+
 /// So many days from now.
 pub fn at<T: From<SystemTime>>(days: i64) -> T {
     let time = Duration::from_secs(days.unsigned_abs() * DAY);

@@ -45,6 +45,13 @@ pub fn of_environment(variable: &str) -> Vec<u32> {
         .collect()
 }
 
+/// Resident memory of a process that runs, in KiB.
+pub fn resident_kib(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_else(|error| panic!("{pid}: {error}"));
+    let size = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.parse().ok());
+    size.unwrap_or_else(|| panic!("the memory of {pid} is not known: {status}"))
+}
+
 /// `kill -9` of one that may be gone by now.
 pub fn kill_if_there(pid: u32) {
     if let Some(process) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
