@@ -3,16 +3,24 @@
 //! Never a test: what is compared is compared within one run on one machine, and nothing fails because it was slow.
 
 mod control_plane;
+mod operator;
 mod page;
 mod provision;
 mod tools;
 
 use anyhow::Result;
 
-pub(crate) const WHICH: &str = "provision";
+pub(crate) const WHICH: &str = "provision and operator";
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Which {
+    Provision,
+    Operator,
+}
 
 #[derive(Debug, PartialEq)]
 pub(crate) struct Options {
+    pub(crate) which: Which,
     /// Of the delays as AWS has them.
     pub(crate) scale: f64,
     pub(crate) rounds: usize,
@@ -22,13 +30,17 @@ pub(crate) struct Options {
 
 pub(crate) fn options(arguments: &[String]) -> Result<Options, String> {
     let mut arguments = arguments.iter().map(String::as_str);
-    match arguments.next() {
-        Some(WHICH) => {}
+    let which = match arguments.next() {
+        Some("provision") => Which::Provision,
+        Some("operator") => Which::Operator,
         Some(other) => return Err(format!("there is no benchmark `{other}`; there is {WHICH}")),
         None => return Err(format!("which benchmark? there is {WHICH}")),
-    }
-    let mut options = Options { scale: 1.0, rounds: 1, write: false };
+    };
+    let mut options = Options { which, scale: 1.0, rounds: 1, write: false };
     while let Some(argument) = arguments.next() {
+        if which == Which::Operator && argument != "--write" {
+            return Err(format!("bench operator takes --write and nothing else, not `{argument}`"));
+        }
         let mut number = || -> Result<f64, String> {
             let text = arguments.next().ok_or_else(|| format!("{argument} takes a number"))?;
             text.parse().ok().filter(|number| *number > 0.0).ok_or_else(|| format!("{argument} takes a number above 0"))
@@ -52,12 +64,15 @@ pub(crate) fn options(arguments: &[String]) -> Result<Options, String> {
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
-    provision::run(options)
+    match options.which {
+        Which::Provision => provision::run(options),
+        Which::Operator => operator::run(options),
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Options, options};
+    use super::{Options, Which, options};
 
     fn parsed(line: &str) -> Result<Options, String> {
         options(&line.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
@@ -65,11 +80,20 @@ mod tests {
 
     #[test]
     fn arguments_are_numbers_above_nothing() {
-        let expected = Options { scale: 0.2, rounds: 3, write: true };
+        let expected = Options { which: Which::Provision, scale: 0.2, rounds: 3, write: true };
         assert_eq!(parsed("provision --scale 0.2 --rounds 3 --write"), Ok(expected));
-        assert_eq!(parsed("provision"), Ok(Options { scale: 1.0, rounds: 1, write: false }));
-        for wrong in ["", "gateway", "provision --scale", "provision --scale 0", "provision --rounds x", "provision -v"]
-        {
+        let operator = Options { which: Which::Operator, scale: 1.0, rounds: 1, write: true };
+        assert_eq!(parsed("operator --write"), Ok(operator));
+        assert_eq!(parsed("provision"), Ok(Options { which: Which::Provision, scale: 1.0, rounds: 1, write: false }));
+        for wrong in [
+            "",
+            "gateway",
+            "provision --scale",
+            "provision --scale 0",
+            "provision --rounds x",
+            "provision -v",
+            "operator --scale 1",
+        ] {
             assert!(parsed(wrong).is_err(), "{wrong}");
         }
     }

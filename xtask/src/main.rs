@@ -27,6 +27,7 @@ usage: cargo xtask <task>
                                  (cargo-nextest if it is installed, else cargo test)
   ci                             what has to pass before a change lands: format, deps, clippy, generate --check, test
   deps                           check who depends on whom
+  bench operator [--write]       what malformed and forged tokens cost the operator, and a good caller beside them
   bench provision [--scale X] [--rounds N] [--write]
                                  `cluster up` against its critical path, Ansible and boto3, on the emulator with the delays
                                  of AWS, or X times these; --write puts the table into docs/benchmarks.md

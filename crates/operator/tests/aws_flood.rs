@@ -9,6 +9,8 @@ mod door;
 #[path = "engine/mod.rs"]
 #[expect(dead_code, reason = "shared")]
 mod engine;
+#[path = "aws/flood_bench.rs"]
+mod flood_bench;
 #[path = "aws/scripted_sts.rs"]
 #[expect(dead_code, reason = "shared")]
 mod scripted_sts;
