@@ -8,6 +8,8 @@
 //!   ([`crate::names`]) and checked to be in this account. Never anything else: what is observed may be deleted.
 //!   What AWS keeps listing after its end (`deleted` NAT gateways, `terminated` instances, `INACTIVE` clusters) is left
 //!   out.
+//! - `observe_all` answers with the same of several kinds, seen at once: what is asked for one of them need not be asked
+//!   again for the next.
 //! - `create` makes the resource with all its fields and tags, by several calls if need be. It tags in the creating call
 //!   where that is possible and sends a client token where there is one. Something of the same name of this cluster's:
 //!   [`ErrorKind::AlreadyExists`].
@@ -20,6 +22,7 @@
 use std::{collections::BTreeMap, fmt, time::SystemTime};
 
 use async_trait::async_trait;
+use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};
 
 pub use crate::change::Change;
@@ -102,6 +105,11 @@ pub struct Wanted {
 #[async_trait]
 pub trait Cloud: Send + Sync {
     async fn observe(&self, cluster: &ClusterId, kind: Kind) -> Result<Vec<Observed>, CloudError>;
+
+    async fn observe_all(&self, cluster: &ClusterId, kinds: &[Kind]) -> Result<Vec<Observed>, CloudError> {
+        let looks = kinds.iter().map(|kind| self.observe(cluster, *kind));
+        Ok(try_join_all(looks).await?.into_iter().flatten().collect())
+    }
 
     async fn create(&self, cluster: &ClusterId, wanted: &Wanted) -> Result<Ids, CloudError>;
 

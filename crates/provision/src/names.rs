@@ -41,6 +41,11 @@ pub fn balancing(cluster: &ClusterId, suffix: &str) -> String {
     fit("cx-", &cluster.name, &format!("-{suffix}-{hash}"), BALANCING_MAX)
 }
 
+/// Those that load balancers have: one for everything, or one for APIs and one for the operator.
+pub fn load_balancers(cluster: &ClusterId) -> [String; 3] {
+    ["shared", "api", "operator"].map(|suffix| balancing(cluster, suffix))
+}
+
 /// Roles and instance profiles; unique in the account, over all regions.
 pub fn role(cluster: &ClusterId, suffix: &str) -> String {
     let hash = hash(&[&cluster.region, &cluster.name, suffix], 8);

@@ -5,7 +5,7 @@ use tokio::time::sleep;
 
 use crate::{
     cloud::{Cloud, CloudError, ClusterId, Observed},
-    execute::{Pace, Retry, Settings, observe_kind},
+    execute::{Pace, Retry, Settings},
     resource::{Key, Kind},
 };
 
@@ -22,7 +22,7 @@ pub async fn observe(
 ) -> Result<Vec<Observed>, CloudError> {
     let pace = Pace::new(settings);
     let mut running: FuturesUnordered<_> =
-        kinds.iter().map(|kind| patiently(cloud, cluster, &pace, settings, *kind)).collect();
+        groups(kinds).into_iter().map(|kinds| patiently(cloud, cluster, &pace, settings, kinds)).collect();
     let mut all = Vec::new();
     while let Some(found) = running.next().await {
         all.extend(found?);
@@ -31,22 +31,58 @@ pub async fn observe(
     Ok(all)
 }
 
-/// One kind, in spite of throttling.
+/// Those that are better observed together, and each of the others by itself.
+fn groups(kinds: &[Kind]) -> Vec<Vec<Kind>> {
+    let is_first = |kind: &Kind| !together(kinds, *kind).any(|other| other < *kind);
+    kinds.iter().filter(|kind| is_first(kind)).map(|kind| together(kinds, *kind).collect()).collect()
+}
+
+/// The kind and those among `kinds` that go with it.
+fn together(kinds: &[Kind], kind: Kind) -> impl Iterator<Item = Kind> {
+    let family = Kind::TOGETHER.iter().find(|family| family.contains(&kind));
+    kinds.iter().copied().filter(move |other| *other == kind || family.is_some_and(|family| family.contains(other)))
+}
+
+/// In spite of throttling. All of them are the same service's.
 async fn patiently(
     cloud: &dyn Cloud,
     cluster: &ClusterId,
     pace: &Pace,
     settings: &Settings,
-    kind: Kind,
+    kinds: Vec<Kind>,
 ) -> Result<Vec<Observed>, CloudError> {
-    let mut retry = Retry::new(settings, &Key::new(kind, &[]), kind);
+    let Some(first) = kinds.first().copied() else { return Ok(Vec::new()) };
+    let mut retry = Retry::new(settings, &Key::new(first, &[]), first);
     loop {
-        match observe_kind(cloud, cluster, pace, kind).await {
+        let turn = pace.enter(first.service()).await;
+        let result = cloud.observe_all(cluster, &kinds).await;
+        pace.note(first.service(), &result);
+        drop(turn);
+        match result {
             Ok(found) => return Ok(found),
             Err(error) => match retry.pause(&error) {
                 Some(pause) => sleep(pause).await,
                 None => return Err(error),
             },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_is_observed_once_and_by_one_service() {
+        let kinds: Vec<Kind> = Kind::WANTED.iter().chain(Kind::GROWN).copied().collect();
+        let groups = groups(&kinds);
+        let mut observed: Vec<Kind> = groups.concat();
+        observed.sort();
+        assert_eq!(observed, kinds);
+        assert!(groups.contains(&vec![Kind::LoadBalancer, Kind::TargetGroup, Kind::Listener]), "{groups:?}");
+        for group in groups {
+            assert!(group.iter().all(|kind| kind.service() == group[0].service()), "{group:?}");
+        }
+        assert_eq!(super::groups(&[Kind::Listener, Kind::Role]), [vec![Kind::Listener], vec![Kind::Role]]);
     }
 }

@@ -78,6 +78,13 @@ impl Kind {
     /// What else the cluster makes while it runs, and `down` removes.
     pub const GROWN: &[Self] = &[Self::Instance, Self::EcsService, Self::TaskDefinition];
 
+    /// Kinds whose observation takes the same answers: observed together they take fewer calls.
+    pub const TOGETHER: &[&[Self]] = &[
+        &[Self::LoadBalancer, Self::TargetGroup, Self::Listener],
+        &[Self::Bucket, Self::Object],
+        &[Self::EcsCluster, Self::ClusterCapacity, Self::EcsService],
+    ];
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Vpc => "vpc",
