@@ -10,6 +10,7 @@ mod identity;
 mod interrupted;
 mod management;
 mod nothing_left;
+mod nothing_to_do;
 mod permissions;
 mod preflight;
 mod progress;

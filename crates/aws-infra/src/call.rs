@@ -8,7 +8,7 @@ use provision::{
     resource::{Concrete, Key, Kind},
 };
 
-use crate::{Clients, attempts::Attempts, cloud::BucketName, content::Contents, tags::Tags};
+use crate::{Clients, attempts::Attempts, cloud::BucketName, content::Contents, round::Round, tags::Tags};
 
 /// One call to the cloud.
 #[derive(Clone, Copy)]
@@ -18,6 +18,7 @@ pub(crate) struct Call<'a> {
     pub attempts: &'a Attempts,
     pub bucket: &'a BucketName,
     pub contents: &'a dyn Contents,
+    pub round: &'a Round,
 }
 
 pub(crate) type Result<T> = std::result::Result<T, CloudError>;

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use futures_util::{FutureExt as _, future::BoxFuture};
+use futures_util::{
+    FutureExt as _,
+    future::{BoxFuture, try_join_all},
+};
 use provision::{
     cloud::{Change, Cloud, CloudError, ClusterId, Ids, Observed, State, Wanted},
     resource::{Kind, Resource},
@@ -14,6 +17,7 @@ use crate::{
     attempts::Attempts,
     call::{Call, Result, invalid},
     kind,
+    round::Round,
 };
 
 /// How the cluster's bucket is called. Buckets are the only thing whose name the user may choose and which cannot be found
@@ -46,13 +50,14 @@ impl AwsCloud {
         Self { clients, looking, contents, bucket, attempts: Attempts::new(rand::random()) }
     }
 
-    fn call<'a>(&'a self, cluster: &'a ClusterId) -> Call<'a> {
+    fn call<'a>(&'a self, cluster: &'a ClusterId, round: &'a Round) -> Call<'a> {
         Call {
             clients: &self.clients,
             cluster,
             attempts: &self.attempts,
             bucket: &self.bucket,
             contents: self.contents.as_ref(),
+            round,
         }
     }
 }
@@ -125,11 +130,18 @@ kinds! {
 #[async_trait]
 impl Cloud for AwsCloud {
     async fn observe(&self, cluster: &ClusterId, kind: Kind) -> Result<Vec<Observed>> {
-        observe(Call { clients: &self.looking, ..self.call(cluster) }, kind).await
+        self.observe_all(cluster, &[kind]).await
+    }
+
+    async fn observe_all(&self, cluster: &ClusterId, kinds: &[Kind]) -> Result<Vec<Observed>> {
+        let round = Round::of(kinds);
+        let call = Call { clients: &self.looking, ..self.call(cluster, &round) };
+        let looks = kinds.iter().map(|kind| observe(call, *kind));
+        Ok(try_join_all(looks).await?.into_iter().flatten().collect())
     }
 
     async fn create(&self, cluster: &ClusterId, wanted: &Wanted) -> Result<Ids> {
-        let ids = create(self.call(cluster), wanted).await?;
+        let ids = create(self.call(cluster, &Round::default()), wanted).await?;
         self.attempts.finish(cluster, &wanted.key);
         Ok(ids)
     }
@@ -138,7 +150,7 @@ impl Cloud for AwsCloud {
         if wanted.resource.kind() != current.kind {
             return Err(invalid(format!("{} is a {}", current.key, current.kind)));
         }
-        update(self.call(cluster), current, wanted, changes).await?;
+        update(self.call(cluster, &Round::default()), current, wanted, changes).await?;
         // Somebody has found it meanwhile, and finished it.
         self.attempts.forget(cluster, &current.key);
         Ok(())
@@ -147,6 +159,9 @@ impl Cloud for AwsCloud {
     async fn delete(&self, cluster: &ClusterId, what: &Observed) -> std::result::Result<(), CloudError> {
         // If it was half made, the next one is not that one.
         self.attempts.forget(cluster, &what.key);
-        if what.state == State::Deleting { Ok(()) } else { delete(self.call(cluster), what).await }
+        if what.state == State::Deleting {
+            return Ok(());
+        }
+        delete(self.call(cluster, &Round::default()), what).await
     }
 }

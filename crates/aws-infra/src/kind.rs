@@ -1,6 +1,7 @@
 //! One module per kind of resource.
 
 pub(crate) mod auto_scaling_group;
+pub(crate) mod balancing;
 pub(crate) mod bucket;
 pub(crate) mod capacity_provider;
 pub(crate) mod cluster_capacity;

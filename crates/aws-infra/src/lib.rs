@@ -26,6 +26,7 @@ mod kind;
 mod preflight;
 mod prices;
 mod principals;
+mod round;
 mod tags;
 
 pub use certificate::certificate_names;

@@ -27,13 +27,14 @@ use crate::{
 const PARALLEL: usize = 16;
 
 /// One of the cluster's buckets.
-pub(super) struct Ours {
+#[derive(Clone)]
+pub(crate) struct Ours {
     pub name: String,
     key: Key,
     tags: Tags,
 }
 
-pub(super) async fn ours(call: Call<'_>) -> Result<Vec<Ours>> {
+pub(crate) async fn ours(call: Call<'_>) -> Result<Vec<Ours>> {
     let standard = names::bucket(call.cluster);
     let mut candidates = vec![standard.clone()];
     if let BucketName::Given(name) = call.bucket {
@@ -83,7 +84,7 @@ async fn tags_of(call: Call<'_>, bucket: &str, owner: Option<String>) -> Result<
 
 pub(crate) async fn observe(call: Call<'_>) -> Result<Vec<Observed>> {
     let mut observed = Vec::new();
-    for Ours { name, key, tags } in ours(call).await? {
+    for Ours { name, key, tags } in call.buckets().await?.iter().cloned() {
         let Some(actual) = present(settings::read(call, &name).await)? else { continue };
         let ids = bucket_ids(&name);
         let (kind, state, actual) = (Kind::Bucket, State::Available, Some(Resource::Bucket(actual)));

@@ -117,7 +117,7 @@ pub(crate) async fn update(
 /// With its place in the cluster: one that has it cannot be deleted.
 pub(crate) async fn delete(call: Call<'_>, what: &Observed) -> Result<()> {
     let name = &what.ids.id;
-    if let Some((_, _, cluster)) = ecs_cluster::ours(call).await? {
+    if let Some(ecs_cluster::Ours { sdk: cluster, .. }) = ecs_cluster::ours(call).await? {
         let mut providers: std::collections::BTreeSet<String> = cluster.capacity_providers().iter().cloned().collect();
         if providers.remove(name) {
             cluster_capacity::put(call, cluster.cluster_name().unwrap_or_default(), &providers).await?;

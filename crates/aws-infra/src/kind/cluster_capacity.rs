@@ -7,7 +7,6 @@ use provision::{
     resource::{ClusterCapacity, Key, Kind, Resource},
 };
 
-use super::ecs_cluster;
 use crate::{
     call::{Call, Fields, Found, Result, named},
     classify::{ecs, gone},
@@ -16,7 +15,8 @@ use crate::{
 
 /// It exists as long as there are any.
 pub(crate) async fn observe(call: Call<'_>) -> Result<Vec<Observed>> {
-    let Some((_, _, cluster)) = ecs_cluster::ours(call).await? else { return Ok(Vec::new()) };
+    let Some(ours) = call.ecs_cluster().await? else { return Ok(Vec::new()) };
+    let cluster = &ours.sdk;
     let providers: BTreeSet<String> = cluster.capacity_providers().iter().cloned().collect();
     if providers.is_empty() || cluster.status() == Some("DEPROVISIONING") {
         return Ok(Vec::new());

@@ -17,20 +17,27 @@ pub(super) fn read_tags(tags: &[aws_sdk_ecs::types::Tag]) -> Tags {
     tags::collect(tags, |tag| (tag.key(), tag.value()))
 }
 
-/// The cluster, if it exists and is ours; also the one on its way out.
-pub(super) async fn ours(call: Call<'_>) -> Result<Option<(Key, Tags, Sdk)>> {
+pub(crate) struct Ours {
+    key: Key,
+    tags: Tags,
+    pub sdk: Sdk,
+}
+
+pub(crate) async fn ours(call: Call<'_>) -> Result<Option<Ours>> {
     let request = call.clients.ecs.describe_clusters().clusters(names::ecs_cluster(call.cluster));
     let request = request.include(ClusterField::Tags).include(ClusterField::Settings);
     let clusters = request.send().await.map_err(ecs)?.clusters.unwrap_or_default();
     Ok(clusters.into_iter().find_map(|cluster| {
         let tags = read_tags(cluster.tags());
         let key = tags::owned(call.cluster, &tags)?;
-        (cluster.status() != Some("INACTIVE")).then_some((key, tags, cluster))
+        (cluster.status() != Some("INACTIVE")).then_some(Ours { key, tags, sdk: cluster })
     }))
 }
 
 pub(crate) async fn observe(call: Call<'_>) -> Result<Vec<Observed>> {
-    let Some((key, tags, cluster)) = ours(call).await? else { return Ok(Vec::new()) };
+    let Some(ours) = call.ecs_cluster().await? else { return Ok(Vec::new()) };
+    let Ours { key, tags, sdk: cluster } = &*ours;
+    let (key, tags) = (key.clone(), tags.clone());
     let name = cluster.cluster_name().unwrap_or_default();
     let state = match cluster.status().unwrap_or_default() {
         "PROVISIONING" => State::Pending,

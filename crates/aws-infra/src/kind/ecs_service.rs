@@ -18,8 +18,8 @@ use crate::{
 const BATCH: usize = 10;
 
 pub(crate) async fn observe(call: Call<'_>) -> Result<Vec<Observed>> {
-    let Some((_, _, cluster)) = ecs_cluster::ours(call).await? else { return Ok(Vec::new()) };
-    let cluster = cluster.cluster_name().unwrap_or_default();
+    let Some(ours) = call.ecs_cluster().await? else { return Ok(Vec::new()) };
+    let cluster = ours.sdk.cluster_name().unwrap_or_default();
     let pages = call.clients.ecs.list_services().cluster(cluster).into_paginator().items().send();
     let arns = present(pages.collect::<std::result::Result<Vec<_>, _>>().await.map_err(ecs))?.unwrap_or_default();
     let mut observed = Vec::new();

@@ -6,30 +6,18 @@ use provision::{
     resource::{Kind, Listener, Resource, Tls},
 };
 
-use super::{elb_tags, load_balancer};
+use super::{balancing::Ours, elb_tags};
 use crate::{
     call::{Call, Fields, Found, Result, missing, port},
-    classify::{elb, gone, present},
+    classify::{elb, gone},
     tags,
 };
 
 pub(crate) async fn observe(call: Call<'_>) -> Result<Vec<Observed>> {
-    let mut all = Vec::new();
-    for balancer in load_balancer::ours(call).await? {
-        let pages = call.clients.elb.describe_listeners().load_balancer_arn(&balancer.arn).into_paginator();
-        let listeners = pages.items().send().collect::<std::result::Result<Vec<_>, _>>().await.map_err(elb);
-        all.extend(present(listeners)?.unwrap_or_default());
-    }
-    let arns: Vec<&str> = all.iter().filter_map(|listener| listener.listener_arn()).collect();
-    let mut tags = elb_tags::read(call, &arns).await?;
     let mut observed = Vec::new();
-    for listener in &all {
-        let Some((arn, tags)) = listener.listener_arn().and_then(|arn| Some((arn, tags.remove(arn)?))) else {
-            continue;
-        };
-        let Some(key) = tags::owned(call.cluster, &tags) else { continue };
-        let ids = arn_ids(arn);
-        let (kind, state, actual) = (Kind::Listener, State::Available, Some(Resource::Listener(read(listener))));
+    for Ours { arn, key, tags, sdk } in call.balancing().await?.listeners.iter().cloned() {
+        let ids = arn_ids(&arn);
+        let (kind, state, actual) = (Kind::Listener, State::Available, Some(Resource::Listener(read(&sdk))));
         observed.push(Found { key, kind, ids, tags, state, actual, created_at: None }.into());
     }
     Ok(observed)

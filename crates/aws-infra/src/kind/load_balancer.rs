@@ -3,51 +3,27 @@
 use std::collections::BTreeSet;
 
 use aws_sdk_elasticloadbalancingv2::types::{
-    IpAddressType, LoadBalancer as Sdk, LoadBalancerAttribute, LoadBalancerSchemeEnum, LoadBalancerStateEnum,
-    LoadBalancerTypeEnum,
+    IpAddressType, LoadBalancerAttribute, LoadBalancerSchemeEnum, LoadBalancerStateEnum, LoadBalancerTypeEnum,
 };
 use provision::{
     cloud::{Change, ErrorKind, Ids, Observed, State, Wanted},
-    resource::{Key, Kind, LoadBalancer, Resource},
+    resource::{Kind, LoadBalancer, Resource},
 };
 use spec::cluster::Scheme;
 
-use super::elb_tags;
+use super::{balancing::Ours, elb_tags};
 use crate::{
     call::{Call, Fields, Found, Result, missing},
     classify::{elb, gone, present},
-    tags::{self, Tags},
+    tags,
 };
 
 const CROSS_ZONE: &str = "load_balancing.cross_zone.enabled";
 const DELETION_PROTECTION: &str = "deletion_protection.enabled";
 
-/// One of the cluster's load balancers.
-pub(super) struct Ours {
-    pub arn: String,
-    key: Key,
-    tags: Tags,
-    sdk: Sdk,
-}
-
-/// All network load balancers of the region are listed: there is no filter.
-pub(super) async fn ours(call: Call<'_>) -> Result<Vec<Ours>> {
-    let pages = call.clients.elb.describe_load_balancers().into_paginator().items().send();
-    let mut all = pages.collect::<std::result::Result<Vec<_>, _>>().await.map_err(elb)?;
-    all.retain(|balancer| balancer.r#type() == Some(&LoadBalancerTypeEnum::Network));
-    let arns: Vec<&str> = all.iter().filter_map(|balancer| balancer.load_balancer_arn()).collect();
-    let mut tags = elb_tags::read(call, &arns).await?;
-    let ours = all.into_iter().filter_map(|sdk| {
-        let arn = sdk.load_balancer_arn()?.to_owned();
-        let tags = tags.remove(&arn)?;
-        Some(Ours { key: tags::owned(call.cluster, &tags)?, arn, tags, sdk })
-    });
-    Ok(ours.collect())
-}
-
 pub(crate) async fn observe(call: Call<'_>) -> Result<Vec<Observed>> {
     let mut observed = Vec::new();
-    for Ours { arn, key, tags, sdk } in ours(call).await? {
+    for Ours { arn, key, tags, sdk } in call.balancing().await?.balancers.iter().cloned() {
         let Some((cross_zone, deletion_protection)) = present(attributes(call, &arn).await)? else { continue };
         let zones = sdk.availability_zones.unwrap_or_default();
         let name = sdk.load_balancer_name.unwrap_or_default();

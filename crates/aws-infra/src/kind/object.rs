@@ -2,8 +2,9 @@
 //!
 //! Objects are found by where they are: everything under `bin/`, `config/` and `private/`, and what lies at the top. What else is in
 //! the bucket the running cluster has put there, and goes with the bucket. The digest of an object under `bin/` is in
-//! its name, and was checked by S3 when it was written; what is under `private/` nobody but the control nodes may
-//! read; of the rest it is in the metadata.
+//! its name, and was checked by S3 when it was written; of one under `config/` it is in the metadata. What is under
+//! `private/` nobody but the control nodes may read, and what lies at the top is written once or by the running cluster:
+//! of these nobody compares it.
 
 use std::{path::Path, time::Duration};
 
@@ -27,8 +28,8 @@ use crate::{
 };
 
 const BINARIES: &str = "bin/";
-const SECRETS: &str = "private/";
-const FOLDERS: [&str; 3] = [BINARIES, "config/", SECRETS];
+const CONFIGURATION: &str = "config/";
+const FOLDERS: [&str; 3] = [BINARIES, CONFIGURATION, "private/"];
 /// The reply comes after the last byte; 50 MB at 256 kbit/s take 26 minutes.
 const UPLOAD_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 /// In the metadata, hexadecimal.
@@ -36,9 +37,9 @@ const DIGEST: &str = "cortex-sha256";
 
 pub(crate) async fn observe(call: Call<'_>) -> Result<Vec<Observed>> {
     let mut observed = Vec::new();
-    for bucket::Ours { name: bucket, .. } in bucket::ours(call).await? {
-        for object_key in keys(call, &bucket).await? {
-            let Some(sha256) = present(digest(call, &bucket, &object_key).await)? else { continue };
+    for bucket::Ours { name: bucket, .. } in call.buckets().await?.iter() {
+        for object_key in keys(call, bucket).await? {
+            let Some(sha256) = present(digest(call, bucket, &object_key).await)? else { continue };
             let key = Key::new(Kind::Object, &[&object_key]);
             let ids = named(&object_key, None);
             let object = Object {
@@ -88,7 +89,7 @@ async fn digest(call: Call<'_>, bucket: &str, key: &str) -> Result<Option<String
     if let Some(rest) = key.strip_prefix(BINARIES) {
         return Ok(rest.split_once('/').map(|(digest, _)| digest.to_owned()));
     }
-    if key.starts_with(SECRETS) {
+    if !key.starts_with(CONFIGURATION) {
         return Ok(None);
     }
     let reply = call.clients.s3.head_object().bucket(bucket).key(key).send().await.map_err(s3)?;

@@ -6,7 +6,7 @@ use provision::{
     resource::{HealthCheck, HealthProtocol, Kind, Protocol, Resource, TargetGroup},
 };
 
-use super::elb_tags;
+use super::{balancing::Ours, elb_tags};
 use crate::{
     call::{Call, Fields, Found, Result, int, missing, port, uint},
     classify::{elb, gone, present},
@@ -17,26 +17,13 @@ const DELAY: &str = "deregistration_delay.timeout_seconds";
 const TERMINATE: &str = "deregistration_delay.connection_termination.enabled";
 const CLIENT_IP: &str = "preserve_client_ip.enabled";
 
-/// All target groups of the region are listed: there is no filter.
 pub(crate) async fn observe(call: Call<'_>) -> Result<Vec<Observed>> {
-    let pages = call.clients.elb.describe_target_groups().into_paginator().items().send();
-    let all = pages.collect::<std::result::Result<Vec<_>, _>>().await.map_err(elb)?;
-    let arns: Vec<&str> = all.iter().filter_map(|group| group.target_group_arn()).collect();
-    let mut tags = elb_tags::read(call, &arns).await?;
     let mut observed = Vec::new();
-    for group in &all {
-        let Some((arn, tags)) = group.target_group_arn().and_then(|arn| Some((arn, tags.remove(arn)?))) else {
-            continue;
-        };
-        let Some(key) = tags::owned(call.cluster, &tags) else { continue };
-        let Some(attributes) = present(attributes(call, arn).await)? else { continue };
-        let ids = Ids {
-            id: arn.to_owned(),
-            arn: Some(arn.to_owned()),
-            name: group.target_group_name().map(str::to_owned),
-            dns_name: None,
-        };
-        let actual = Some(Resource::TargetGroup(read(group, &attributes)));
+    for Ours { arn, key, tags, sdk } in call.balancing().await?.target_groups.iter().cloned() {
+        let Some(attributes) = present(attributes(call, &arn).await)? else { continue };
+        let name = sdk.target_group_name().map(str::to_owned);
+        let ids = Ids { id: arn.clone(), arn: Some(arn), name, dns_name: None };
+        let actual = Some(Resource::TargetGroup(read(&sdk, &attributes)));
         let (kind, state) = (Kind::TargetGroup, State::Available);
         observed.push(Found { key, kind, ids, tags, state, actual, created_at: None }.into());
     }

@@ -122,9 +122,9 @@ async fn objects() {
     let made = object(&binary, "binary", Some(digest("binary")));
     bench.life(&key(Kind::Object, &[&binary]), Resource::Object(made), vec![]).await;
 
-    let first = object("cluster.json", "one", Some(digest("one")));
-    let second = object("cluster.json", "two", Some(digest("two")));
-    bench.life(&key(Kind::Object, &["cluster.json"]), Resource::Object(first), vec![Resource::Object(second)]).await;
+    let first = object("config/node.json", "one", Some(digest("one")));
+    let second = object("config/node.json", "two", Some(digest("two")));
+    bench.life(&key(Kind::Object, &["config/node.json"]), Resource::Object(first), vec![Resource::Object(second)]).await;
 
     // Written once, and with what it is made of.
     let mut secret = object("private/ca.json", "ca", None);
@@ -139,8 +139,8 @@ async fn objects() {
     assert_eq!(&reply.body.collect().await.unwrap().into_bytes()[..], b"ca\napi=lb.example.com");
 
     // What has changed since it was looked at is not put there.
-    let wrong = object("cluster.json", "one", Some(digest("two")));
-    let wrong = bench.wanted(&key(Kind::Object, &["cluster.json"]), Resource::Object(wrong));
+    let wrong = object("config/node.json", "one", Some(digest("two")));
+    let wrong = bench.wanted(&key(Kind::Object, &["config/node.json"]), Resource::Object(wrong));
     assert_eq!(bench.cloud.create(&bench.cluster, &wrong).await.unwrap_err().kind, ErrorKind::Invalid);
 
     // Everything else is the running cluster's.
