@@ -1,4 +1,4 @@
-//! One module per kind of resource.
+//! One module per kind of resource; `balancing` looks at three of them together.
 
 pub(crate) mod auto_scaling_group;
 pub(crate) mod balancing;
