@@ -6,6 +6,7 @@ mod api_keys;
 mod audit;
 mod aws;
 mod bad_input;
+mod cors;
 mod certificate;
 mod deploy;
 mod digits;

@@ -62,6 +62,11 @@ enum System {
     Other,
 }
 
+/// How to get these on this system: parts of Python, or `chromium`.
+pub(crate) fn advice(missing: &[&str]) -> String {
+    System::this().advice(missing)
+}
+
 impl System {
     fn this() -> Self {
         if cfg!(target_os = "macos") {
@@ -88,11 +93,12 @@ impl System {
         match self {
             Self::Debian => format!("try `sudo apt-get install {}`", packages(missing, debian)),
             Self::Fedora => format!("try `sudo dnf install {}`", packages(missing, fedora)),
-            Self::MacOs => "try `brew install python`".to_owned(),
+            Self::MacOs => format!("try `brew install {}`", packages(missing, homebrew)),
             Self::Other => format!(
-                "install it (Debian: {}; Fedora: {}; macOS: `brew install python`)",
+                "install it (Debian: {}; Fedora: {}; macOS: `brew install {}`)",
                 packages(missing, debian),
-                packages(missing, fedora)
+                packages(missing, fedora),
+                packages(missing, homebrew)
             ),
         }
     }
@@ -107,14 +113,23 @@ fn packages(missing: &[&str], package_of: fn(&str) -> &'static str) -> String {
 
 fn debian(part: &str) -> &'static str {
     match part {
+        "chromium" => "chromium",
         "pip" => "python3-pip",
         "venv" | "ensurepip" => "python3-venv",
         _ => "python3 python3-venv python3-pip",
     }
 }
 
+fn homebrew(part: &str) -> &'static str {
+    match part {
+        "chromium" => "--cask chromium",
+        _ => "python",
+    }
+}
+
 fn fedora(part: &str) -> &'static str {
     match part {
+        "chromium" => "chromium",
         "pip" => "python3-pip",
         "venv" | "ensurepip" => "python3-libs",
         _ => "python3 python3-pip",
@@ -149,6 +164,13 @@ mod tests {
         assert_eq!(on(System::Debian), expected);
         assert!(on(System::Fedora).ends_with("`sudo dnf install python3-libs python3-pip`"));
         assert!(on(System::Other).contains("Fedora: python3-libs python3-pip;"));
+    }
+
+    #[test]
+    fn a_browser_is_named_as_its_package_is() {
+        assert_eq!(System::Debian.advice(&["chromium"]), "try `sudo apt-get install chromium`");
+        assert_eq!(System::MacOs.advice(&["chromium"]), "try `brew install --cask chromium`");
+        assert_eq!(System::MacOs.advice(&["pip", "venv"]), "try `brew install python`");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! `cargo xtask test`: every test of the repository, on a machine with nothing but Rust and Python.
+//! `cargo xtask test`: every test of the repository, on a machine with nothing but Rust, Python and Chromium.
 //!
 //! One build for all: features are unified over the packages of one cargo command, so a command that names other packages
 //! would compile half the graph a second time. Hence everything here says `--workspace` and takes the default features,
@@ -9,6 +9,7 @@
 //!
 //! The runner comes last and nothing is printed after it, so the output ends with its own summary.
 
+mod browser;
 mod doctests;
 pub(crate) mod venv;
 
@@ -19,7 +20,7 @@ use std::{
 
 use anyhow::Result;
 
-use crate::run;
+use crate::{python, run};
 
 const PYTHON_TESTS: &str = "crates/replica/src/python";
 
@@ -35,6 +36,12 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
+    if options.runner_arguments.is_empty() && browser::is_missing() {
+        eprintln!(
+            "note: there is no Chromium, and the tests that need one will fail; {}",
+            python::advice(&["chromium"])
+        );
+    }
     let python = run::stage_of("python environment", || venv::ready("tests/python/requirements.txt"))?;
     run::stage("build", &mut run::cargo(&["build", "--workspace", "--all-targets"]))?;
     let nextest = run::cargo(&["nextest", "--version"]).output().is_ok_and(|output| output.status.success());

@@ -1,6 +1,7 @@
 //! A typed client of the operator.
 
 mod api_keys;
+mod cors;
 mod session;
 mod sts;
 

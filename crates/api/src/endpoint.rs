@@ -79,6 +79,16 @@ endpoints! {
     RotateApiKey => POST "/v1/api-keys/{name}/rotate", Admin;
     /// Ends an API key at once.
     RevokeApiKey => DELETE "/v1/api-keys/{name}", Admin;
+    /// Which web pages may call the APIs from a browser.
+    GetCors => GET "/v1/cors", Read;
+    /// Sets which pages may call all APIs that have no setting of their own.
+    SetCors => PUT "/v1/cors", Admin;
+    /// No page may call, unless an API's own setting says so.
+    UnsetCors => DELETE "/v1/cors", Admin;
+    /// Sets which pages may call one API.
+    SetApiCors => PUT "/v1/apis/{name}/cors", Admin;
+    /// Lets the cluster's setting be in force for an API.
+    UnsetApiCors => DELETE "/v1/apis/{name}/cors", Admin;
     /// Gives a session token for this proof of identity: 15 minutes of looking without another one.
     Session => POST "/v1/session", Read;
     /// Who asked for what since a moment, and whether it was allowed.

@@ -4,6 +4,7 @@
 pub mod api_keys;
 pub mod client;
 pub mod cluster;
+pub mod cors;
 pub mod endpoint;
 pub mod replica;
 pub mod routes;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use transport::Address;
 
-use crate::api_keys::ApiKeyKind;
+use crate::{api_keys::ApiKeyKind, cors::CorsSettings};
 
 /// State key of the [`Routes`] document.
 pub const ROUTES_KEY: &str = "routes.json";
@@ -15,6 +15,9 @@ pub const KEYS_KEY: &str = "keys.json";
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Routes {
     pub apis: Vec<ApiRoute>,
+    /// Which pages may call. Copied from [`CORS_KEY`](crate::cors::CORS_KEY).
+    #[serde(default, skip_serializing_if = "CorsSettings::is_empty")]
+    pub cors: CorsSettings,
 }
 
 /// One API. It stays listed while it has no replica, so that a gateway can tell "not ready" from "no such API".

@@ -1,6 +1,7 @@
 //! What may be typed. Nothing is done here.
 
 mod api_key;
+mod cors;
 
 use std::path::PathBuf;
 
@@ -8,6 +9,7 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 pub use api_key::{ApiKey, ApiKeyCreate, ApiKeyRotate};
+pub use cors::{Cors, CorsSet, CorsUnset};
 
 use crate::{moment::Moment, output::Format, tunnel::ConnectTo};
 
@@ -40,6 +42,9 @@ pub enum Command {
     /// Keys that clients of your APIs need.
     #[command(subcommand)]
     ApiKey(ApiKey),
+    /// Web pages that may call your APIs from a browser.
+    #[command(subcommand)]
+    Cors(Cors),
     /// Show who asked the cluster for what, and whether it was allowed.
     Audit(Audit),
     /// Print the version of this program and of the cluster.
@@ -412,6 +417,7 @@ impl Arguments {
                 | Env::Delete { printed, .. },
             ) => printed,
             Command::ApiKey(api_key) => api_key.printed(),
+            Command::Cors(cors) => cors.printed(),
             _ => return false,
         };
         printed.output == Format::Json

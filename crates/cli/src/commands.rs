@@ -5,6 +5,7 @@ mod audit;
 mod cluster;
 mod completion;
 mod confirm;
+mod cors;
 mod delete;
 mod deploy;
 mod env;
@@ -42,6 +43,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Env(Env::Default { name, printed }) => env::default::default(name, printed.output),
         Command::Env(Env::Delete { name, printed }) => env::delete::delete(&name, printed.output),
         Command::ApiKey(api_key) => api_key::run(api_key).await,
+        Command::Cors(cors) => cors::run(cors).await,
         Command::Audit(arguments) => audit::audit(arguments).await,
         Command::Version(arguments) => version::version(arguments).await,
         Command::Completion { shell } => completion::completion(shell),

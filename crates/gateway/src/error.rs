@@ -37,6 +37,8 @@ pub(crate) enum Error {
     NoKey,
     #[error("this is not a key of this cluster, or not any more")]
     WrongKey,
+    #[error("pages of this origin may not call this path; `cortex cors set` says which may")]
+    Origin,
     #[error("{0}")]
     BadRequest(&'static str),
     #[error("the method {0} is not for APIs")]
@@ -64,6 +66,7 @@ impl Error {
         match self {
             Self::NoKey
             | Self::WrongKey
+            | Self::Origin
             | Self::BadRequest(_)
             | Self::Method(_)
             | Self::ApiNotFound
@@ -86,6 +89,7 @@ impl Error {
         match self {
             Self::BadRequest(_) | Self::BodyBroken => StatusCode::BAD_REQUEST,
             Self::NoKey | Self::WrongKey => StatusCode::UNAUTHORIZED,
+            Self::Origin => StatusCode::FORBIDDEN,
             Self::ApiNotFound => StatusCode::NOT_FOUND,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyStalled(_) => StatusCode::REQUEST_TIMEOUT,
@@ -102,6 +106,7 @@ impl Error {
             Self::NoKey | Self::WrongKey => "unauthenticated",
             Self::BadRequest(_) | Self::BodyBroken => "bad_request",
             Self::Method(_) => "method_not_allowed",
+            Self::Origin => "origin_not_allowed",
             Self::ApiNotFound => "api_not_found",
             Self::NotReady => "api_not_ready",
             Self::Unreachable(_) => "replica_unreachable",
@@ -124,6 +129,7 @@ mod tests {
             Error::Starting,
             Error::NoKey,
             Error::WrongKey,
+            Error::Origin,
             Error::BadRequest("bad"),
             Error::Method(http::Method::TRACE),
             Error::ApiNotFound,

@@ -5,6 +5,7 @@
 //! | phase | decides | refuses with |
 //! | --- | --- | --- |
 //! | `identify` | the request's id and the client's address | |
+//! | `cors` | which pages may see the response; answers preflights | 400, 403 |
 //! | `authenticate` | whether it carries a key of this cluster | 401 |
 //! | `route` | which API it is for, of those its key opens, and what of the path is the API's | 400, 404, 405 |
 //! | `choose` | which replica gets it | 503 |

@@ -2,6 +2,7 @@
 
 pub(crate) mod authenticate;
 pub(crate) mod choose;
+pub(crate) mod cors;
 pub(crate) mod forward;
 pub(crate) mod identify;
 pub(crate) mod record;

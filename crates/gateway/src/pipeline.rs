@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::SystemTime};
 
 use api::wire::GatewayHealth;
-use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use transport::{Peer, is_plainly_framed};
 
@@ -13,10 +13,11 @@ use crate::{
     headers,
     phase::{
         authenticate::authenticate,
+        cors::{self, Grant},
         forward::{Failure, forward},
         identify::identify,
         record::{Counters, Record},
-        route::route,
+        route::{pages, route},
     },
     respond::{self, ResponseBody},
     snapshot::{Api, Table},
@@ -30,6 +31,12 @@ pub(crate) struct Pipeline {
     table: Arc<Table>,
     timeouts: Timeouts,
     counters: Arc<Counters>,
+}
+
+enum Admitted {
+    /// What the answer to a preflight says.
+    Preflight(HeaderMap),
+    To(Arc<Api>),
 }
 
 impl Pipeline {
@@ -56,41 +63,58 @@ impl Pipeline {
         let mut request = request.map(RequestBody::new);
         let mut record = Record::begin(&self.counters, &id, peer, &method, request.body().progress());
         let lingers = respond::lingers(&request);
-        let outcome = match self.admit(&mut request, &id, peer, encrypted) {
-            Ok(api) => {
+        let mut grant = Grant::Nothing;
+        let outcome = match self.admit(&mut request, &id, peer, encrypted, &mut grant) {
+            Ok(Admitted::Preflight(granted)) => return respond::preflight(granted, &grant, id, &method, record),
+            Ok(Admitted::To(api)) => {
                 record.routed(&api);
                 forward(&self.table, &self.timeouts, api, request, &mut record).await
             }
             Err(error) => Err(Failure { error, unsent: Some(request.into_body()) }),
         };
         match outcome {
-            Ok(response) => respond::reply(response, id, &method, record),
+            Ok(response) => respond::reply(response, &grant, id, &method, record),
             Err(Failure { error, unsent }) => {
                 if let Some(body) = unsent.filter(|_| lingers) {
                     respond::linger(body).await;
                 }
-                respond::refusal(&error, id, &method, record)
+                respond::refusal(&error, &grant, id, &method, record)
             }
         }
     }
 
-    /// Everything that is decided from the request's head.
+    /// Everything that is decided from the request's head. `grant`: which page may see what comes of it, as far as it is
+    /// known.
     fn admit(
         &self,
         request: &mut Request<RequestBody>,
         id: &HeaderValue,
         peer: Peer,
         encrypted: bool,
-    ) -> Result<Arc<Api>, Error> {
+        grant: &mut Grant,
+    ) -> Result<Admitted, Error> {
         let snapshot = self.table.current().ok_or(Error::Starting)?;
         if !is_plainly_framed(request.headers()) {
             return Err(Error::BadRequest("the request has another Transfer-Encoding than `chunked`"));
         }
-        let keys = authenticate(request.headers_mut(), &snapshot.keys, SystemTime::now())?;
+        if cors::is_preflight(request) {
+            *grant = pages(request.uri().path(), &snapshot).grant(request.headers());
+            return cors::preflight(request.headers(), grant).map(Admitted::Preflight);
+        }
+        let keys = match authenticate(request.headers_mut(), &snapshot.keys, SystemTime::now()) {
+            Ok(keys) => keys,
+            Err(error) => {
+                *grant = pages(request.uri().path(), &snapshot).grant(request.headers());
+                return Err(error);
+            }
+        };
+        // As far as this key can see, there may be no API.
+        *grant = snapshot.pages.grant(request.headers());
         let host = headers::host(request)?;
         let api = route(request, &snapshot, |api| keys.open(&api.name))?;
+        *grant = api.pages.grant(request.headers());
         headers::for_replica(request, host, id, peer, encrypted);
-        Ok(api)
+        Ok(Admitted::To(api))
     }
 
     fn health(&self, id: HeaderValue, method: &Method) -> Response<ResponseBody> {

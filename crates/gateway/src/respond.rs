@@ -9,7 +9,7 @@ use std::{
 use api::wire::ErrorBody;
 use bytes::Bytes;
 use http::{
-    HeaderValue, Method, Request, Response, Version,
+    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version,
     header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, RETRY_AFTER, WWW_AUTHENTICATE},
 };
 use http_body::{Body, Frame, SizeHint};
@@ -18,7 +18,7 @@ use http_body_util::{BodyExt as _, Full};
 use crate::{
     error::{Error, Retry},
     headers,
-    phase::{identify::REQUEST_ID, record::Record},
+    phase::{cors::Grant, identify::REQUEST_ID, record::Record},
     upstream::{ReplyBody, RequestBody},
 };
 
@@ -43,6 +43,7 @@ enum Content {
 /// A replica's response, as the client gets it.
 pub(crate) fn reply(
     response: Response<ReplyBody>,
+    grant: &Grant,
     id: HeaderValue,
     method: &Method,
     record: Record,
@@ -52,11 +53,17 @@ pub(crate) fn reply(
     // The server writes the version that the client speaks.
     head.version = Version::HTTP_11;
     head.extensions.clear();
-    finish(Response::from_parts(head, Content::Reply(body)), id, method, Some(record))
+    finish(Response::from_parts(head, Content::Reply(body)), grant, id, method, Some(record))
 }
 
 /// An error, as the client gets it.
-pub(crate) fn refusal(error: &Error, id: HeaderValue, method: &Method, mut record: Record) -> Response<ResponseBody> {
+pub(crate) fn refusal(
+    error: &Error,
+    grant: &Grant,
+    id: HeaderValue,
+    method: &Method,
+    mut record: Record,
+) -> Response<ResponseBody> {
     record.failed(error);
     let body = ErrorBody {
         kind: error.kind().to_owned(),
@@ -78,12 +85,27 @@ pub(crate) fn refusal(error: &Error, id: HeaderValue, method: &Method, mut recor
     if error.retry() == Retry::Always {
         fields.insert(RETRY_AFTER, HeaderValue::from_static("1"));
     }
-    finish(response, id, method, Some(record))
+    finish(response, grant, id, method, Some(record))
+}
+
+/// The answer to a preflight.
+pub(crate) fn preflight(
+    granted: HeaderMap,
+    grant: &Grant,
+    id: HeaderValue,
+    method: &Method,
+    record: Record,
+) -> Response<ResponseBody> {
+    let mut response = Response::new(Content::Text(Full::default()));
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    let mut response = finish(response, grant, id, method, Some(record));
+    response.headers_mut().extend(granted);
+    response
 }
 
 /// Something the gateway itself has to say; not recorded.
 pub(crate) fn own(value: &impl serde::Serialize, id: HeaderValue, method: &Method) -> Response<ResponseBody> {
-    finish(json(value), id, method, None)
+    finish(json(value), &Grant::Nothing, id, method, None)
 }
 
 fn json(value: &impl serde::Serialize) -> Response<Content> {
@@ -95,10 +117,12 @@ fn json(value: &impl serde::Serialize) -> Response<Content> {
 
 fn finish(
     mut response: Response<Content>,
+    grant: &Grant,
     id: HeaderValue,
     method: &Method,
     mut record: Option<Record>,
 ) -> Response<ResponseBody> {
+    grant.write(response.headers_mut());
     response.headers_mut().insert(REQUEST_ID, id);
     if *method == Method::HEAD
         && let Content::Text(text) = response.body_mut()

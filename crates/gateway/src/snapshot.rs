@@ -12,13 +12,14 @@ use arc_swap::ArcSwapOption;
 use state::Version;
 use transport::Address;
 
-use crate::{keys::KeySet, upstream::Upstream};
+use crate::{keys::KeySet, phase::cors::Pages, upstream::Upstream};
 
 /// One API and the replicas that may get its requests.
 #[derive(Debug)]
 pub(crate) struct Api {
     pub(crate) name: Arc<str>,
     pub(crate) replicas: Vec<Arc<Upstream>>,
+    pub(crate) pages: Arc<Pages>,
 }
 
 type Upstreams = HashMap<(String, Address), Arc<Upstream>>;
@@ -26,6 +27,8 @@ type Upstreams = HashMap<(String, Address), Arc<Upstream>>;
 #[derive(Debug, Default)]
 pub(crate) struct Snapshot {
     pub(crate) keys: KeySet,
+    /// Pages that may call where there is no API.
+    pub(crate) pages: Arc<Pages>,
     /// Which version of the routes this is, unless they come from disk.
     pub(crate) routes_version: Option<String>,
     /// By endpoint without a slash at its end; the root's is empty.
@@ -40,10 +43,13 @@ impl Snapshot {
     /// Takes over from `previous` the replicas that are still there.
     pub(crate) fn new(routes: &Routes, keys: &Keys, previous: Option<&Self>) -> Self {
         let keys = KeySet::new(keys, previous.map(|previous| &previous.keys));
-        let mut snapshot = Self { keys, ..Self::default() };
+        let pages = Arc::new(routes.cors.cluster.as_ref().map_or(Pages::None, Pages::new));
+        let mut snapshot = Self { keys, pages: Arc::clone(&pages), ..Self::default() };
         for route in &routes.apis {
             let replicas = route.replicas.iter().map(|replica| snapshot.upstream(replica, previous)).collect();
-            let api = Arc::new(Api { name: route.name.as_str().into(), replicas });
+            let own = routes.cors.apis.get(&route.name).map(|own| Arc::new(Pages::new(own)));
+            let pages = own.unwrap_or_else(|| Arc::clone(&pages));
+            let api = Arc::new(Api { name: route.name.as_str().into(), replicas, pages });
             let endpoint = route.endpoint.trim_end_matches('/');
             snapshot.longest = snapshot.longest.max(endpoint.len());
             snapshot.names.insert(Arc::clone(&api.name), Arc::clone(&api));
@@ -132,7 +138,10 @@ mod tests {
             address: Address::Tcp(format!("127.0.0.1:{port}")),
         };
         let replicas = replicas.iter().map(replica).collect();
-        Routes { apis: vec![ApiRoute { name: "iris".to_owned(), endpoint: "/iris".to_owned(), replicas }] }
+        Routes {
+            apis: vec![ApiRoute { name: "iris".to_owned(), endpoint: "/iris".to_owned(), replicas }],
+            ..Routes::default()
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod api_keys;
 mod bundles;
+mod cors;
 mod deploy;
 mod inspect;
 mod store;

@@ -4,6 +4,7 @@
 mod api_keys;
 mod auth;
 mod content;
+mod cors;
 mod error;
 mod handlers;
 mod patience;
@@ -82,6 +83,11 @@ fn handler(endpoint: Endpoint) -> MethodRouter<Arc<Context>> {
         Endpoint::GetNamedApiKey => get(api_keys::get_named),
         Endpoint::RotateApiKey => post(api_keys::rotate),
         Endpoint::RevokeApiKey => delete(api_keys::revoke),
+        Endpoint::GetCors => get(cors::get),
+        Endpoint::SetCors => put(cors::set),
+        Endpoint::UnsetCors => delete(cors::unset),
+        Endpoint::SetApiCors => put(cors::set_of_api),
+        Endpoint::UnsetApiCors => delete(cors::unset_of_api),
         Endpoint::Session => post(handlers::session),
         Endpoint::Audit => get(handlers::audit),
     }

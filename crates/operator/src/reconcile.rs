@@ -84,7 +84,8 @@ impl Reconciler {
         }
         let deployments = self.store.deployments().await?;
         let replicas = self.engine.observe().await?;
-        routes::publish(self.store.state(), &deployments, &replicas).await?;
+        let cors = self.store.cors().await?;
+        routes::publish(self.store.state(), &deployments, &replicas, cors).await?;
         for deployment in &deployments {
             if !self.lease.is_held() {
                 return Ok(());

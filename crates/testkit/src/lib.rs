@@ -5,6 +5,7 @@
 //! it learns from the command line, over the wire, or from the files that the cluster keeps. Everything panics with
 //! what went wrong and what was seen, since its callers are tests.
 
+pub mod browser;
 mod client;
 mod cluster;
 mod cortex;

@@ -1,4 +1,4 @@
-//! Phase 2: does the request carry a key of this cluster? Comes before routing, so that a stranger cannot find out
+//! Phase 3: does the request carry a key of this cluster? Comes before routing, so that a stranger cannot find out
 //! which APIs there are.
 //!
 //! A key may be in any of three places, and one good key is enough: a client may send `Authorization` for the user's own

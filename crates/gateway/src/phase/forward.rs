@@ -1,4 +1,4 @@
-//! Phase 5: the request goes to a replica, the response comes back, both as streams.
+//! Phase 6: the request goes to a replica, the response comes back, both as streams.
 //!
 //! **When a request is sent again.** If no connection came about, or hyper gives the request back unwritten, no replica
 //! has seen it and another may have it, whatever the method. If the connection broke later and before the response's

@@ -1,4 +1,4 @@
-//! Phase 3: which API the request is for, and the path that the API sees.
+//! Phase 4: which API the request is for, and the path that the API sees.
 //!
 //! Only APIs that the request's key opens are looked at. So the holder of a key for some of them gets exactly the answers
 //! that there would be if the others did not exist.
@@ -7,6 +7,7 @@ use http::{Method, Request, Uri, uri::PathAndQuery};
 
 use crate::{
     error::Error,
+    phase::cors::Pages,
     snapshot::{Api, Snapshot},
 };
 use std::sync::Arc;
@@ -25,6 +26,12 @@ pub(crate) fn route<B>(
     let uri = origin_form(rest, request.uri().query())?;
     *request.uri_mut() = uri;
     Ok(api)
+}
+
+/// The pages that may call that path: of the API that has it, else of the cluster.
+pub(crate) fn pages(path: &str, snapshot: &Snapshot) -> Arc<Pages> {
+    let api = normal(path).ok().and_then(|path| snapshot.find(path, |_| true));
+    api.map_or_else(|| Arc::clone(&snapshot.pages), |(api, _)| Arc::clone(&api.pages))
 }
 
 /// The path with one slash at its beginning. Refuses what a replica could read in another way than this gateway did,
@@ -69,7 +76,11 @@ mod tests {
             endpoint: (*endpoint).to_owned(),
             replicas: Vec::new(),
         };
-        Snapshot::new(&Routes { apis: endpoints.iter().map(api).collect() }, &Keys::default(), None)
+        Snapshot::new(
+            &Routes { apis: endpoints.iter().map(api).collect(), ..Routes::default() },
+            &Keys::default(),
+            None,
+        )
     }
 
     fn routed(uri: &str, snapshot: &Snapshot) -> Result<(String, String), &'static str> {

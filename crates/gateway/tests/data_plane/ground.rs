@@ -55,7 +55,7 @@ pub fn route(name: &str, endpoint: &str, replicas: &[&Origin]) -> ApiRoute {
 
 /// One API at `/iris`.
 pub fn iris(replicas: &[&Origin]) -> Routes {
-    Routes { apis: vec![route("iris", "/iris", replicas)] }
+    Routes { apis: vec![route("iris", "/iris", replicas)], ..Routes::default() }
 }
 
 pub async fn write<T: serde::Serialize + Sync>(state: &dyn State, key: &str, value: &T) {

@@ -40,7 +40,10 @@ async fn told(request: reqwest::RequestBuilder) -> (u16, Vec<(String, String)>, 
 #[tokio::test]
 async fn an_api_that_a_key_does_not_open_is_not_there_for_it() {
     let origin = Origin::named("a").await;
-    let routes = Routes { apis: vec![route("iris", "/iris", &[&origin]), route("rose", "/rose", &[&origin])] };
+    let routes = Routes {
+        apis: vec![route("iris", "/iris", &[&origin]), route("rose", "/rose", &[&origin])],
+        ..Routes::default()
+    };
     let ground = Ground::start(routes).await;
     let scoped = KeyHash { apis: Some(vec!["iris".to_owned()]), ..hash(2) };
     let monitor = KeyHash { kind: ApiKeyKind::Monitor, ..hash(3) };

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test")]
 
 mod auth;
+mod cors;
 mod deadlines;
 mod ground;
 mod headers;

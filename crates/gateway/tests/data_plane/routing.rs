@@ -22,7 +22,10 @@ async fn echo(id: &str) -> Origin {
 #[tokio::test]
 async fn the_longest_prefix_wins_and_is_cut_off() {
     let (iris, deep) = (echo("iris").await, echo("deep").await);
-    let routes = Routes { apis: vec![route("iris", "/iris", &[&iris]), route("deep", "/iris/deep", &[&deep])] };
+    let routes = Routes {
+        apis: vec![route("iris", "/iris", &[&iris]), route("deep", "/iris/deep", &[&deep])],
+        ..Routes::default()
+    };
     let ground = Ground::start(routes).await;
     for protocol in ["h2", "http/1.1"] {
         let client = ground.speaking(protocol);

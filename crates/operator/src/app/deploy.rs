@@ -91,6 +91,8 @@ impl App {
             true => AppError::Conflict(name.to_owned()),
             false => error.into(),
         })?;
+        // Another API of that name is another API.
+        self.store.change_cors(Some(name), None).await?;
         tracing::info!(api = name, by = %caller, "deleted");
         Ok(())
     }
