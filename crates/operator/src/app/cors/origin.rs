@@ -163,7 +163,7 @@ mod tests {
             ("http://[::1", "no IPv6"),
             ("http://[1:0:0:0:0:0:0:1]", "[1::1]"),
             ("http://[localhost]", "no IPv6"),
-            ("https://example.com\r\nx: y", "neither a name"),
+            ("https://example.com\r\nx", "neither a name"),
         ] {
             let refused = one(written).expect_err(written);
             assert!(refused.contains(says), "{written}: {refused}");
