@@ -17,7 +17,8 @@
 //!
 //! What is served comes from two documents in the State store, as an immutable `snapshot::Snapshot` that
 //! `follow` replaces when they change. No request waits for the store: when it is gone, or the operator is, the last
-//! snapshot goes on being served, and it outlives the process in a file (`cache`).
+//! snapshot goes on being served, and it outlives the process in a file (`cache`). What is written to the store is when keys
+//! were used (`usage`), and nothing waits for that either.
 
 #![cfg_attr(test, expect(clippy::unwrap_used, reason = "a test"))]
 
