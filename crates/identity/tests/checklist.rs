@@ -11,9 +11,9 @@ use std::{
 /// Where the tests that the table names may be.
 const PLACES: [&str; 5] = [
     "crates/identity/tests/sts",
-    "crates/identity/src/sts",
+    "crates/identity/src",
     "crates/operator/tests",
-    "crates/operator/src/http/auth",
+    "crates/operator/src",
     "crates/transport/tests",
 ];
 

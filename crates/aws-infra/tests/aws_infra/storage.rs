@@ -124,7 +124,9 @@ async fn objects() {
 
     let first = object("config/node.json", "one", Some(digest("one")));
     let second = object("config/node.json", "two", Some(digest("two")));
-    bench.life(&key(Kind::Object, &["config/node.json"]), Resource::Object(first), vec![Resource::Object(second)]).await;
+    bench
+        .life(&key(Kind::Object, &["config/node.json"]), Resource::Object(first), vec![Resource::Object(second)])
+        .await;
 
     // Written once, and with what it is made of.
     let mut secret = object("private/ca.json", "ca", None);

@@ -7,11 +7,6 @@ type Row = (&'static str, &'static str);
 
 /// Known, wanted, not there yet.
 const NOT_YET: &[Row] = &[
-    (
-        "cors_origin",
-        "remove it: browsers of other origins cannot call the APIs directly; put a proxy of your own before them",
-    ),
-    ("cors", "remove it: browsers of other origins cannot call the APIs directly; put a proxy of your own before them"),
     ("node_groups[].priority", "remove it: all node groups have the same priority"),
 ];
 
@@ -36,6 +31,8 @@ const SUCCESSOR: &[Row] = &[
 
 /// Gone, and why.
 const REMOVED: &[Row] = &[
+    ("cors_origin", "pages that may call are set while the cluster runs: `cortex cors set`"),
+    ("cors", "pages that may call are set while the cluster runs: `cortex cors set`"),
     ("image_*", "there are no system images any more: operator and gateway are the `cortex` binary itself"),
     ("prometheus_instance_type", "there is no Prometheus instance: every process serves its own metrics"),
     (
