@@ -1,6 +1,7 @@
 //! Which of several things found under one key is the one to keep.
 //!
-//! Some creations have no client token, so a crash whose effect became visible too late leaves two. Kept is the one that
+//! Some creations have no client token, so a crash whose effect became visible too late leaves two; and who died while
+//! something was replaced left the old one and the new one. Kept is one that need not be replaced, then the one that
 //! hangs together with what has already been chosen, then the one that most of what exists hangs on, then the
 //! oldest. All of it is a function of what is observed: looking again gives the same answer.
 
@@ -9,7 +10,11 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 
-use super::{uses, wanted_ids};
+use super::{
+    changes, resolved,
+    rules::{Rule, rule},
+    uses, wanted_ids,
+};
 use crate::{
     cloud::{Ids, Observed, State},
     desired::Node,
@@ -43,9 +48,23 @@ pub(super) fn choose<'a>(
             actual.each_link(&mut |link| fits += usize::from(wanted.contains(link)));
         }
         let failed = matches!(candidate.state, State::Failed(_));
-        (failed, Reverse(fits), Reverse(weight(candidate, observed)), candidate.created_at, &candidate.ids.id)
+        (
+            failed,
+            is_replaced(node, candidate, known),
+            Reverse(fits),
+            Reverse(weight(candidate, observed)),
+            candidate.created_at,
+            &candidate.ids.id,
+        )
     });
     best.copied()
+}
+
+/// Whether it could not become what is wanted. Its successor may bear a name that no second one can have.
+fn is_replaced(node: &Node, candidate: &Observed, known: &BTreeMap<Key, Ids>) -> bool {
+    let changes = changes(&resolved(node, known), &node.tags, candidate).unwrap_or_default();
+    let replaces = |change| matches!(rule(candidate.kind, &candidate.key, change), Rule::Replace(_) | Rule::Vpc(_));
+    changes.iter().any(replaces)
 }
 
 /// How long it would take to make again what hangs on it, in milliseconds.

@@ -6,9 +6,7 @@ use crate::problem::{Kind, Refusal};
 type Row = (&'static str, &'static str);
 
 /// Known, wanted, not there yet.
-const NOT_YET: &[Row] = &[
-    ("node_groups[].priority", "remove it: all node groups have the same priority"),
-];
+const NOT_YET: &[Row] = &[("node_groups[].priority", "remove it: all node groups have the same priority")];
 
 /// Another name means the same today.
 const SUCCESSOR: &[Row] = &[
