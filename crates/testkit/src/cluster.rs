@@ -8,7 +8,7 @@ use std::{
 use api::replica::{Phase, ReplicaSpec, ReplicaStatus};
 use serde_json::Value;
 
-use crate::{Cortex, Https, Outcome, Version, cortex::target, eventually, ports::Ports, process};
+use crate::{Cortex, Https, Outcome, Version, cortex::target, eventually, leaks, ports::Ports, process};
 
 /// The processes that a cluster always has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -254,6 +254,7 @@ impl Drop for Cluster {
                 eprintln!("--- end of {}.log\n{}", role.name(), lines[lines.len().saturating_sub(15)..].join("\n"));
             }
         }
+        let leaks = leaks::in_logs(&self.directory, &[]);
         let outcome = self.down();
         // 5: the test took it down itself.
         if outcome.code != 0 && outcome.code != 5 {
@@ -269,5 +270,6 @@ impl Drop for Cluster {
                 process::kill(pid);
             }
         }
+        assert!(std::thread::panicking() || leaks.is_empty(), "secrets in logs: {leaks:?}");
     }
 }

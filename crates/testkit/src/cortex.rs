@@ -11,7 +11,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::{Outcome, TinyDisk};
+use crate::{Outcome, TinyDisk, leaks};
 
 /// The longest temporary directory that leaves room for the path of a replica's socket (107 bytes in all).
 const LONGEST_TEMPORARY: usize = 30;
@@ -121,6 +121,9 @@ impl Cortex {
                 command.env_remove(name);
             }
         }
+        if let Some(level) = env::var_os("CORTEX_TEST_LOG") {
+            command.env("CORTEX_LOG", level);
+        }
         command
             .args(arguments)
             .env("CORTEX_HOME", self.home())
@@ -158,6 +161,13 @@ impl Cortex {
     fn outcome(&self, command: &Command, output: &std::process::Output) -> Outcome {
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("what cortex prints is UTF-8");
         let arguments: Vec<_> = command.get_args().map(|argument| argument.to_string_lossy()).collect();
+        // Printing keys is what these commands are for.
+        let shows = arguments.iter().any(|argument| argument == "api-key");
+        for said in [&output.stderr, &output.stdout].into_iter().take(if shows { 1 } else { 2 }) {
+            if let Some(leak) = leaks::find(&String::from_utf8_lossy(said), &[]) {
+                panic!("{command:?} says a secret: {leak}");
+            }
+        }
         Outcome {
             command: format!("cortex {}", arguments.join(" ")),
             code: output.status.code().unwrap_or_else(|| panic!("{command:?} was ended: {}", output.status)),

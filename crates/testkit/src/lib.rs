@@ -12,6 +12,7 @@ mod cortex;
 pub mod emulator;
 mod eventually;
 pub mod faults;
+pub mod leaks;
 mod load;
 pub mod nodes;
 mod outcome;

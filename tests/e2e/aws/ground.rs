@@ -5,6 +5,7 @@ use std::process::Command;
 use testkit::{
     Cortex, Https, Outcome, Version,
     emulator::{Call, Credentials, Delays, Emulator, Mode},
+    leaks,
     nodes::Nodes,
     project::repository,
 };
@@ -24,6 +25,16 @@ pub struct Account {
     /// Dropped before the emulator.
     nodes: Option<Nodes>,
     pub emulator: Emulator,
+}
+
+impl Drop for Account {
+    /// Whatever the test was about: no log of a machine has a secret in it.
+    fn drop(&mut self) {
+        if let (Some(nodes), false) = (&self.nodes, std::thread::panicking()) {
+            let leaks = leaks::in_logs(&nodes.directory(), &[&self.emulator.admin.secret_access_key]);
+            assert!(leaks.is_empty(), "secrets in logs: {leaks:?}");
+        }
+    }
 }
 
 impl Account {

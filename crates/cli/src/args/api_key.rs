@@ -5,6 +5,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use time::{Date, OffsetDateTime, format_description::well_known::Rfc3339, macros::format_description};
 
 use super::{Printed, Target};
+use crate::moment::seconds;
 
 #[derive(Debug, Subcommand)]
 pub enum ApiKey {
@@ -121,23 +122,6 @@ fn expiry(text: &str) -> Result<Expiry, String> {
     })
 }
 
-fn seconds(text: &str) -> Result<u64, String> {
-    let parsed = || {
-        let unit = text.chars().last()?;
-        let number: u64 = text.strip_suffix(unit)?.parse().ok()?;
-        let of_unit = match unit {
-            's' => 1,
-            'm' => 60,
-            'h' => 3600,
-            'd' => 86_400,
-            'w' => 604_800,
-            _ => return None,
-        };
-        number.checked_mul(of_unit)
-    };
-    parsed().ok_or_else(|| "write a whole number with its unit: 30s, 15m, 24h, 90d or 2w".to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use time::macros::datetime;
@@ -149,7 +133,7 @@ mod tests {
         for (text, seconds) in
             [("0s", 0), ("90s", 90), ("15m", 900), ("24h", 86_400), ("90d", 7_776_000), ("2w", 1_209_600)]
         {
-            assert_eq!(super::seconds(text), Ok(seconds), "{text}");
+            assert_eq!(seconds(text), Ok(seconds), "{text}");
             assert_eq!(expiry(text), Ok(Expiry::In(seconds)), "{text}");
         }
         assert_eq!(expiry("2027-01-31"), Ok(Expiry::At(datetime!(2027-01-31 0:00 UTC))));
