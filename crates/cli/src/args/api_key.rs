@@ -130,11 +130,11 @@ mod tests {
 
     #[test]
     fn times_have_a_unit_and_days_begin_at_midnight() {
-        for (text, seconds) in
+        for (text, expected) in
             [("0s", 0), ("90s", 90), ("15m", 900), ("24h", 86_400), ("90d", 7_776_000), ("2w", 1_209_600)]
         {
-            assert_eq!(seconds(text), Ok(seconds), "{text}");
-            assert_eq!(expiry(text), Ok(Expiry::In(seconds)), "{text}");
+            assert_eq!(seconds(text), Ok(expected), "{text}");
+            assert_eq!(expiry(text), Ok(Expiry::In(expected)), "{text}");
         }
         assert_eq!(expiry("2027-01-31"), Ok(Expiry::At(datetime!(2027-01-31 0:00 UTC))));
         assert_eq!(expiry("2027-01-31T12:30:00+02:00"), Ok(Expiry::At(datetime!(2027-01-31 10:30 UTC))));
