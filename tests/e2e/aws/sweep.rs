@@ -1,7 +1,8 @@
 //! One call of `up` and one of `down` is lost, before it had an effect or after: whichever it is, nobody notices, or the same
 //! command again goes on; nothing is made twice, and nothing is left.
 //!
-//! A seeded sample of the calls, one of each stretch; every call with `cargo xtask test --full`. A connection that stays cut is
+//! A seeded sample of the calls, one of each stretch; every call with `cargo xtask test --full`, which takes hours: every n-th life
+//! of those, from the k-th on, with `CORTEX_TEST_SHARE=k/n` as well. A connection that stays cut is
 //! `interrupted`'s, a process that dies at any call the simulation's (`provision`).
 
 use std::{
@@ -73,6 +74,7 @@ async fn any_one_call_may_be_lost() {
                 let next = cases.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
                 let Some(case) = next else { return };
                 let unnoticed = live(&ground, case);
+                println!("{case:?}: up noticed it: {}, down: {}", !unnoticed.0, !unnoticed.1);
                 let mut table = table.lock().unwrap_or_else(PoisonError::into_inner);
                 let row = table.entry((case.of, name(case.fault))).or_default();
                 row.cases += 1;
@@ -149,6 +151,7 @@ fn cases(up: &[Call], down: &[Call]) -> Vec<Case> {
     let seed = std::env::var("E2E_SEED").ok().map_or(SEED, |seed| seed.parse().expect("a number"));
     println!("seed {seed}");
     let mut random = StdRng::seed_from_u64(seed);
+    let (share, shares) = share();
     let mut cases = Vec::new();
     for (kind, stretches) in [(Of::Changing, CHANGING), (Of::Asking, ASKING)] {
         let count = |calls: &[Call]| calls.iter().filter(|call| of(call) == kind).count();
@@ -161,8 +164,21 @@ fn cases(up: &[Call], down: &[Call]) -> Vec<Case> {
         };
         for life in 0..lives {
             let (up, down) = (pick(ups, life), pick(downs, life));
+            if full && life % shares != share {
+                continue;
+            }
             cases.extend([Fault::CutBefore, Fault::CutAfter].map(|fault| Case { of: kind, up, down, fault }));
         }
     }
     cases
+}
+
+/// `k/n`, from 1 to n; all of it if nothing is said.
+fn share() -> (usize, usize) {
+    let Ok(text) = std::env::var("CORTEX_TEST_SHARE") else { return (0, 1) };
+    let numbers = text.split_once('/').and_then(|(k, n)| Some((k.parse::<usize>().ok()?, n.parse::<usize>().ok()?)));
+    match numbers {
+        Some((k, n)) if (1..=n).contains(&k) => (k - 1, n),
+        _ => panic!("CORTEX_TEST_SHARE is `{text}`, not k/n"),
+    }
 }
