@@ -162,9 +162,22 @@ impl Drop for Nodes {
     }
 }
 
+/// Wherever they lie below the directory: the unit's own, and those of the processes it keeps.
 fn logs_of(directory: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path());
-    entries
-        .filter(|path| path.is_file() && (path.extension().is_some_and(|it| it == "log") || path.ends_with("log")))
-        .collect()
+    let (mut logs, mut directories) = (Vec::new(), vec![directory.to_owned()]);
+    while let Some(directory) = directories.pop() {
+        for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+            let (path, kind) = (entry.path(), entry.file_type());
+            match kind {
+                Ok(kind) if kind.is_dir() => directories.push(path),
+                Ok(kind) if kind.is_file() && is_log(&path) => logs.push(path),
+                _ => {}
+            }
+        }
+    }
+    logs
+}
+
+fn is_log(path: &Path) -> bool {
+    path.extension().is_some_and(|it| it == "log") || path.ends_with("log")
 }

@@ -16,7 +16,7 @@ fn cluster() -> Account {
 }
 
 /// The processes of the one control node, by what they are.
-fn pid(account: &Account, role: &str) -> Option<u32> {
+pub fn pid(account: &Account, role: &str) -> Option<u32> {
     let node = account.nodes().control().pop()?;
     let status = std::fs::read(node.directory.join(format!("var/lib/cortex/run/{role}.json"))).ok()?;
     let status: Value = serde_json::from_slice(&status).ok()?;

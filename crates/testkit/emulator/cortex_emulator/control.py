@@ -141,6 +141,7 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "users/create": identities.create_user,
     "users/administrator": identities.create_administrator,
     "users/delete": identities.delete_user,
+    "roles/policies": identities.set_role_policies,
     "roles/create": identities.create_role,
     "roles/assume": identities.assume,
     "root/create": identities.create_root_key,

@@ -39,6 +39,15 @@ def set_policies(name: str, policies: dict[str, Any], account: str = DEFAULT_ACC
     return {}
 
 
+def set_role_policies(role: str, policies: dict[str, Any], account: str = DEFAULT_ACCOUNT_ID) -> dict[str, Any]:
+    """The role's inline policies are these from now on."""
+    found = next(one for one in iam_backends[account][PARTITION].roles.values() if one.name == role)
+    found.policies.clear()
+    for policy_name, document in policies.items():
+        found.put_policy(policy_name, json.dumps(document))
+    return {}
+
+
 def create_administrator(name: str, account: str = DEFAULT_ACCOUNT_ID) -> dict[str, Any]:
     return create_user(name, {"everything": _EVERYTHING}, account)
 

@@ -79,6 +79,11 @@ impl Emulator {
         made["arn"].as_str().unwrap_or_default().to_owned()
     }
 
+    /// From now on these are the role's inline policies, and no others.
+    pub fn set_role_policies(&self, role: &str, policies: &Value) {
+        self.ask("roles/policies", &json!({ "role": role, "policies": policies }));
+    }
+
     /// Credentials of a role (by name or ARN), whether or not it trusts anybody.
     pub fn assume(&self, role: &str, session: &str) -> Credentials {
         self.credentials("roles/assume", &json!({ "role": role, "session": session }))
