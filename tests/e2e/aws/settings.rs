@@ -180,9 +180,8 @@ fn a_node_binary_that_nodes_cannot_run_is_refused_with_the_reason() {
 fn fields_that_do_nothing_yet_are_refused_and_not_left_out() {
     let account = account();
     let before = account.emulator.inventory();
-    let access = "operator_access:\n  - {principal: 'arn:aws:iam::123456789012:role/platform', role: admin}\n";
-    account.configure(&format!("{PUBLIC}{access}"));
-    account.make().exits(9).says("operator_access").says("not supported yet").says("hint: ");
+    account.configure(&PUBLIC.replace("name: cpu,", "name: cpu, priority: 2,"));
+    account.make().exits(3).says("priority").says("not supported yet").says("have the same priority");
     same(&before, &account.emulator.inventory());
 }
 
