@@ -250,7 +250,9 @@ impl Drop for Cluster {
             for role in [Role::Node, Role::Operator, Role::Gateway] {
                 let log = self.directory.join("run").join(role.name()).with_extension("log");
                 let text = self.cortex.read(&log);
-                let lines: Vec<_> = text.lines().collect();
+                let chatter =
+                    |line: &&str| [r#""level":"TRACE""#, r#""level":"DEBUG""#].iter().any(|it| line.contains(it));
+                let lines: Vec<_> = text.lines().filter(|line| !chatter(line)).collect();
                 eprintln!("--- end of {}.log\n{}", role.name(), lines[lines.len().saturating_sub(15)..].join("\n"));
             }
         }

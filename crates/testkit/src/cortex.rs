@@ -121,10 +121,9 @@ impl Cortex {
                 command.env_remove(name);
             }
         }
-        if let Some(level) = env::var_os("CORTEX_TEST_LOG") {
-            command.env("CORTEX_LOG", level);
-        }
+        // Everything that can be logged is, and searched for secrets.
         command
+            .env("CORTEX_LOG", env::var_os("CORTEX_TEST_LOG").unwrap_or_else(|| "trace".into()))
             .args(arguments)
             .env("CORTEX_HOME", self.home())
             .env("TMPDIR", self.temporary())

@@ -1,7 +1,6 @@
 //! Secrets where none may be: in what commands say, and in what processes log.
 //!
-//! Every test that runs `cortex` looks for them, whatever it is about. `CORTEX_TEST_LOG=trace cargo xtask test` does so with
-//! every process at its most talkative.
+//! Every test that runs `cortex` looks for them, whatever it is about, and on one machine every process is at its most talkative.
 
 use std::{
     fs,

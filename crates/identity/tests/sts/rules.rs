@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use identity::{
     Role,
-    sts::{AccessRule, AccessSource, Denied, Effect, OperatorAccess, VerifyError},
+    sts::{AccessRule, AccessSource, Denied, Effect, Nonce, OperatorAccess, Token, VerifyError},
 };
 
 use super::fake::{ACCOUNT, Bench, DEPLOY, NOW, bench};
@@ -37,7 +37,8 @@ async fn role_of(bench: &Bench, resource: &str, id: &str) -> Result<Role, Verify
     let service = if resource.starts_with("assumed-role") { "sts" } else { "iam" };
     let arn = format!("arn:aws:{service}::{ACCOUNT}:{resource}");
     let keys = bench.sts.key(&arn, id, None);
-    let token = bench.token(&keys, &DEPLOY);
+    let signed = bench.signer.sign(&keys, &DEPLOY, &Nonce::new(rand::random()), NOW).expect("it signs");
+    let token = Token::parse(signed.authorization.expose()).expect("it reads what it writes");
     let verified = bench.verifier.verify(&token, &DEPLOY, Effect::Read, NOW).await;
     verified.map(|verified| verified.principal.role)
 }
