@@ -20,7 +20,7 @@ use std::{
 
 use anyhow::Result;
 
-use crate::{python, run};
+use crate::run;
 
 const PYTHON_TESTS: &str = "crates/replica/src/python";
 
@@ -36,11 +36,8 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
-    if options.runner_arguments.is_empty() && browser::is_missing() {
-        eprintln!(
-            "note: there is no Chromium, and the tests that need one will fail; {}",
-            python::advice(&["chromium"])
-        );
+    if options.runner_arguments.is_empty() {
+        browser::provide()?;
     }
     let python = run::stage_of("python environment", || venv::ready("tests/python/requirements.txt"))?;
     run::stage("build", &mut run::cargo(&["build", "--workspace", "--all-targets"]))?;

@@ -1,13 +1,35 @@
-//! Is there a Chromium for the tests that look through one? They find it as `crates/testkit/src/browser.rs` says.
+//! A Chromium for the tests that look through one. They find it as `crates/testkit/src/browser.rs` says.
 
-use std::env;
+use std::{env, path::PathBuf};
+
+use anyhow::Result;
+
+use crate::{python, run};
 
 const NAMES: [&str; 5] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"];
 
-pub(crate) fn is_missing() -> bool {
-    if env::var_os("CORTEX_TEST_BROWSER").is_some() {
-        return false;
+/// Installs one if there is none, where nobody has to be asked: as root of a Debian, such as the container of a CI. Elsewhere
+/// says how.
+pub(crate) fn provide() -> Result<()> {
+    if !is_missing() {
+        return Ok(());
     }
+    let root = run::stdout_of(run::program("id").arg("-u")).is_ok_and(|id| id.trim() == "0");
+    if root && on_path("apt-get").is_some() {
+        run::stage("package lists", run::program("apt-get").args(["update", "-qq"]))?;
+        let install = ["install", "-y", "-qq", "--no-install-recommends", "chromium"];
+        return run::stage("chromium", run::program("apt-get").env("DEBIAN_FRONTEND", "noninteractive").args(install));
+    }
+    let advice = python::advice(&["chromium"]);
+    eprintln!("note: there is no Chromium, and the tests that need one will fail; {advice}");
+    Ok(())
+}
+
+fn is_missing() -> bool {
+    env::var_os("CORTEX_TEST_BROWSER").is_none() && NAMES.iter().all(|name| on_path(name).is_none())
+}
+
+fn on_path(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
-    !env::split_paths(&path).any(|directory| NAMES.iter().any(|name| directory.join(name).is_file()))
+    env::split_paths(&path).map(|directory| directory.join(name)).find(|file| file.is_file())
 }
