@@ -20,7 +20,6 @@ use api::{
 use identity::Principal;
 use state::State;
 use time::OffsetDateTime;
-use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use transport::Peer;
 
@@ -36,16 +35,15 @@ const MAX_CHANGES: usize = 100_000;
 
 /// Takes events from requests and brings them to the State.
 pub(crate) struct Audit {
+    state: Arc<dyn State>,
     batch: Mutex<Batch>,
-    /// Somebody wants it written now.
-    hurry: Notify,
-    /// Counts the batches that were written.
-    written: tokio::sync::watch::Sender<u64>,
+    /// Held by the one that writes.
+    writing: tokio::sync::Mutex<()>,
 }
 
 impl Audit {
-    pub(crate) fn new() -> Self {
-        Self { batch: Mutex::default(), hurry: Notify::new(), written: tokio::sync::watch::Sender::new(0) }
+    pub(crate) fn new(state: Arc<dyn State>) -> Self {
+        Self { state, batch: Mutex::default(), writing: tokio::sync::Mutex::default() }
     }
 
     /// Begins the entry of a request.
@@ -82,19 +80,18 @@ impl Audit {
         self.batch.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes batches until `stop`, and then what is left. Dropped in between, it would lose what it is writing.
-    pub(crate) async fn run(&self, state: &dyn State, stop: CancellationToken) {
+    /// Writes batches until `stop`, and then what is left.
+    pub(crate) async fn run(self: Arc<Self>, stop: CancellationToken) {
         let mut last_day = None;
         loop {
             tokio::select! {
                 () = tokio::time::sleep(FLUSH) => {}
-                () = self.hurry.notified() => {}
-                () = stop.cancelled() => return self.flush(state).await,
+                () = stop.cancelled() => return self.flush().await,
             }
-            self.flush(state).await;
+            self.flush().await;
             let today = OffsetDateTime::now_utc().date();
             if last_day != Some(today) {
-                match store::delete_old(state, today).await {
+                match store::delete_old(&*self.state, today).await {
                     Ok(()) => last_day = Some(today),
                     Err(error) => tracing::warn!(%error, "old audit events could not be deleted"),
                 }
@@ -102,29 +99,25 @@ impl Audit {
         }
     }
 
-    /// Writes what there is; what could not be written stays for the next time.
-    async fn flush(&self, state: &dyn State) {
-        let events = self.lock().drain();
-        if !events.is_empty()
-            && let Err(error) = store::write(state, &events).await
-        {
-            tracing::warn!(%error, events = events.len(), "audit events could not be written; trying again");
-            self.lock().put_back(events);
+    /// Writes everything that has been taken until now; what could not be written stays for the next time. In a task of
+    /// its own: whoever waits for it may go away in the middle.
+    pub(crate) async fn flush(self: &Arc<Self>) {
+        let audit = Arc::clone(self);
+        let written = tokio::spawn(async move { audit.write().await });
+        if let Err(error) = written.await {
+            tracing::error!(%error, "audit events were not written");
         }
-        self.written.send_modify(|count| *count += 1);
     }
 
-    /// Returns once what has been taken until now was written, or an attempt to do so has failed.
-    pub(crate) async fn settle(&self) {
-        let mut written = self.written.subscribe();
-        written.mark_unchanged();
-        self.hurry.notify_one();
-        // One that was under way may have begun before.
-        for _ in 0..2 {
-            if tokio::time::timeout(FLUSH * 2, written.changed()).await.is_err() {
-                return;
-            }
-            self.hurry.notify_one();
+    async fn write(&self) {
+        let _alone = self.writing.lock().await;
+        let events = self.lock().drain();
+        if events.is_empty() {
+            return;
+        }
+        if let Err(error) = store::write(&*self.state, &events).await {
+            tracing::warn!(%error, events = events.len(), "audit events could not be written; trying again");
+            self.lock().put_back(events);
         }
     }
 }

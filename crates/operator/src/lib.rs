@@ -2,6 +2,7 @@
 
 mod app;
 mod audit;
+mod days;
 pub mod engine;
 mod http;
 mod reconcile;
@@ -50,7 +51,7 @@ impl Operator {
         let mut reconciler =
             Reconciler::new(Arc::clone(&self.state), Arc::clone(&self.engine), &self.holder, troubles.clone());
         let sessions = Sessions::open(&*self.state).await?;
-        let (state, audit) = (Arc::clone(&self.state), Arc::new(Audit::new()));
+        let audit = Arc::new(Audit::new(Arc::clone(&self.state)));
         let app = App {
             store: app::Store::new(self.state),
             engine: self.engine,
@@ -60,10 +61,7 @@ impl Operator {
             scratch: self.scratch,
         };
         let audited = CancellationToken::new();
-        let writer = tokio::spawn({
-            let (audit, audited) = (Arc::clone(&audit), audited.clone());
-            async move { audit.run(&*state, audited).await }
-        });
+        let writer = tokio::spawn(Arc::clone(&audit).run(audited.clone()));
         let router = http::router(Arc::new(Context {
             app,
             authenticator: self.authenticator,

@@ -11,6 +11,7 @@ use testkit::{
 
 use super::{
     ground::{Account, PUBLIC},
+    shapes::sample,
     survival::pid,
 };
 
@@ -66,17 +67,6 @@ fn granted(account: &Account) -> BTreeSet<String> {
 /// How many are taken out when not all are.
 const SAMPLE: usize = 3;
 
-/// All with `CORTEX_TEST_FULL=1`; else some, other ones with another `CORTEX_TEST_SEED`.
-fn sample(actions: &[String]) -> Vec<String> {
-    if std::env::var_os("CORTEX_TEST_FULL").is_some() {
-        return actions.to_vec();
-    }
-    let seed = std::env::var("CORTEX_TEST_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(7_usize);
-    println!("CORTEX_TEST_SEED={seed}");
-    let part = actions.len() / SAMPLE;
-    (0..SAMPLE).map(|number| actions[number * part + (seed * (number + 1) * 31) % part].clone()).collect()
-}
-
 fn without(policies: &Value, action: &str) -> Value {
     let mut policies = policies.clone();
     for document in policies.as_object_mut().into_iter().flat_map(|documents| documents.values_mut()) {
@@ -125,11 +115,11 @@ async fn without_any_one_of_its_actions_somebody_is_told_which() {
     let (role, policies) = role(&account);
     let actions: Vec<String> =
         granted(&account).into_iter().filter(|action| !NOT_CALLED.contains(&action.as_str())).collect();
-    for (number, action) in sample(&actions).iter().enumerate() {
+    for (number, action) in sample(&actions, SAMPLE).iter().enumerate() {
         let named = |text: &str| {
-            let line = text.lines().find(|line| line.contains("AccessDenied") && line.contains(&format!("{action} ")));
-            let line = line.or_else(|| text.lines().find(|line| line.contains(&format!("needs {action}"))));
-            line.or_else(|| text.lines().find(|line| line.contains(&format!("need {action}")))).map(str::to_owned)
+            let forms = [format!("needs {action}"), format!("need {action}")];
+            let mut lines = text.lines();
+            lines.find(|line| forms.iter().any(|form| line.contains(form))).map(str::to_owned)
         };
         let logged = || account.nodes().logs().into_values().collect::<String>();
         let before = logged();

@@ -15,7 +15,7 @@ use testkit::{
 
 use super::{
     ground::{Account, PUBLIC},
-    shapes::{HIGHLY_AVAILABLE, IMPORTED, INTERNAL, making, sdk},
+    shapes::{HIGHLY_AVAILABLE, IMPORTED, INTERNAL, making, sample, sdk},
 };
 
 const DOCUMENTS: [&str; 3] = ["create-network", "create-storage", "create-nodes"];
@@ -114,18 +114,6 @@ const NOT_CALLED: [&str; 1] = ["ecs:DeregisterContainerInstance"];
 /// How many are taken out of the policies when not all are.
 const SAMPLE: usize = 6;
 
-/// All with `CORTEX_TEST_FULL=1`; else some, other ones with another `CORTEX_TEST_SEED`.
-fn sample(actions: &[String]) -> BTreeSet<String> {
-    if std::env::var_os("CORTEX_TEST_FULL").is_some() {
-        return actions.iter().cloned().collect();
-    }
-    let seed = std::env::var("CORTEX_TEST_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(7_usize);
-    println!("CORTEX_TEST_SEED={seed}");
-    // One of each part of the list, which is sorted by service.
-    let part = actions.len() / SAMPLE;
-    (0..SAMPLE).map(|number| actions[number * part + (seed * (number + 1) * 31) % part].clone()).collect()
-}
-
 /// Who learns by being refused what a cluster takes.
 struct Apprentice {
     maker: Maker,
@@ -197,7 +185,7 @@ fn a_cluster_takes_these_permissions_and_says_which_are_missing() {
     let maker = Maker::of(Account::new(Mode::Strict));
     let left_out = |action: &str| CHECKS.contains(&action) || NOT_CALLED.contains(&action);
     let actions: Vec<_> = maker.actions().into_iter().filter(|action| !left_out(action)).collect();
-    let missing = sample(&actions);
+    let missing = sample(&actions, SAMPLE).into_iter().collect();
     let anybody = json!({ "Version": "2012-10-17", "Statement": [
         { "Effect": "Allow", "Principal": { "Service": "ec2.amazonaws.com" }, "Action": "sts:AssumeRole" }] });
     maker.account.emulator.create_role("team", &anybody, &json!({}));

@@ -124,6 +124,18 @@ pub fn changes(call: &faults::Call) -> bool {
     !asking && !reading
 }
 
+/// Actions to take out of a policy: all with `CORTEX_TEST_FULL=1`, else so many, other ones with another `CORTEX_TEST_SEED`.
+pub fn sample(actions: &[String], count: usize) -> Vec<String> {
+    if std::env::var_os("CORTEX_TEST_FULL").is_some() {
+        return actions.to_vec();
+    }
+    let seed = std::env::var("CORTEX_TEST_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(7_usize);
+    println!("CORTEX_TEST_SEED={seed}");
+    // One of each part of the list, which is sorted by service.
+    let part = actions.len() / count;
+    (0..count).map(|number| actions[number * part + (seed * (number + 1) * 31) % part].clone()).collect()
+}
+
 /// A certificate that ACM calls issued.
 pub const IMPORTED: &str = "
 import boto3, datetime

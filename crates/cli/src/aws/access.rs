@@ -22,8 +22,7 @@ pub async fn resolve(aws: &Aws, account: &Account) -> Result<OperatorAccess, Fai
         return Ok(OperatorAccess::Account);
     }
     let rules = aws.operator_access.iter().map(|rule| resolved(rule, &account.clients, &account.caller));
-    let access = OperatorAccess::Rules { rules: try_join_all(rules).await? };
-    Ok(access)
+    Ok(OperatorAccess::Rules { rules: try_join_all(rules).await? })
 }
 
 async fn resolved(rule: &AccessRule, clients: &Clients, caller: &Caller) -> Result<sts::AccessRule, Failure> {

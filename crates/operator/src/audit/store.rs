@@ -8,6 +8,8 @@ use bytes::Bytes;
 use state::{Expect, State, StateError, WriteId};
 use time::{Date, Duration, OffsetDateTime};
 
+use crate::days;
+
 const PREFIX: &str = "audit/";
 /// Days that events are kept.
 const KEPT: Duration = Duration::days(90);
@@ -20,18 +22,18 @@ pub(super) async fn write(state: &dyn State, events: &[AuditEvent]) -> Result<()
         let _ = writeln!(lines, "{line}");
     }
     let now = OffsetDateTime::now_utc();
-    let key = format!("{}{}-{:08x}.jsonl", day(now.date()), clock(now), rand::random::<u32>());
+    let key = format!("{}{}-{:08x}.jsonl", days::of(PREFIX, now.date()), clock(now), rand::random::<u32>());
     state.put(&key, Bytes::from(lines), &Expect::Absent, &WriteId::new()).await.map(drop)
 }
 
 /// The newest events since a moment, at most `limit`, oldest first.
 pub(crate) async fn read(state: &dyn State, since: OffsetDateTime, limit: usize) -> Result<AuditReply, StateError> {
     let mut events = Vec::new();
-    let earliest = format!("{}{}", day(since.date()), clock(since));
+    let earliest = format!("{}{}", days::of(PREFIX, since.date()), clock(since));
     let mut date = OffsetDateTime::now_utc().date();
     let mut truncated = false;
     while date >= since.date() && !truncated {
-        for entry in state.list(&day(date)).await?.into_iter().rev() {
+        for entry in state.list(&days::of(PREFIX, date)).await?.into_iter().rev() {
             if entry.key < earliest {
                 break;
             }
@@ -54,18 +56,7 @@ pub(crate) async fn read(state: &dyn State, since: OffsetDateTime, limit: usize)
 }
 
 pub(super) async fn delete_old(state: &dyn State, today: Date) -> Result<(), StateError> {
-    let first_kept = day(today - KEPT);
-    for entry in state.list(PREFIX).await? {
-        if entry.key >= first_kept {
-            break;
-        }
-        state.delete(&entry.key, &Expect::Anything).await?;
-    }
-    Ok(())
-}
-
-fn day(date: Date) -> String {
-    format!("{PREFIX}{:04}{:02}{:02}/", date.year(), u8::from(date.month()), date.day())
+    days::delete_before(state, PREFIX, today - KEPT).await
 }
 
 fn clock(time: OffsetDateTime) -> String {

@@ -116,6 +116,6 @@ pub(super) async fn session(State(context): Ctx, Extension(subject): Extension<S
 }
 
 pub(super) async fn audit(State(context): Ctx, Query(query): Query<AuditQuery>) -> Result<Json<AuditReply>, Refusal> {
-    context.audit.settle().await;
+    context.audit.flush().await;
     Ok(Json(context.app.audit(&query).await?))
 }

@@ -32,16 +32,16 @@ def create_user(name: str, policies: dict[str, Any] | None = None, account: str 
 
 def set_policies(name: str, policies: dict[str, Any], account: str = DEFAULT_ACCOUNT_ID) -> dict[str, Any]:
     """The user's inline policies are these from now on."""
-    user = next(user for user in iam_backends[account][PARTITION].users.values() if user.name == name)
-    user.policies.clear()
-    for policy_name, document in policies.items():
-        user.put_policy(policy_name, json.dumps(document))
-    return {}
+    return _set_policies(iam_backends[account][PARTITION].users, name, policies)
 
 
 def set_role_policies(role: str, policies: dict[str, Any], account: str = DEFAULT_ACCOUNT_ID) -> dict[str, Any]:
     """The role's inline policies are these from now on."""
-    found = next(one for one in iam_backends[account][PARTITION].roles.values() if one.name == role)
+    return _set_policies(iam_backends[account][PARTITION].roles, role, policies)
+
+
+def _set_policies(among: dict[str, Any], name: str, policies: dict[str, Any]) -> dict[str, Any]:
+    found = next(one for one in among.values() if one.name == name)
     found.policies.clear()
     for policy_name, document in policies.items():
         found.put_policy(policy_name, json.dumps(document))

@@ -11,8 +11,10 @@ use std::sync::{
 use async_trait::async_trait;
 use identity::sts::{NonceError, Nonces, UsedNonce};
 use serde::Serialize;
-use state::{Expect, State, StateError};
-use time::{Date, Duration, OffsetDateTime};
+use state::{Expect, State};
+use time::{Duration, OffsetDateTime};
+
+use crate::days;
 
 const PREFIX: &str = "nonce/";
 /// Old days are looked for this often, in seconds.
@@ -43,7 +45,7 @@ impl StateNonces {
         if due && self.swept_at.compare_exchange(last, now_unix, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
             let state = Arc::clone(&self.state);
             tokio::spawn(async move {
-                if let Err(error) = delete_before(&*state, now.date() - Duration::DAY).await {
+                if let Err(error) = days::delete_before(&*state, PREFIX, now.date() - Duration::DAY).await {
                     tracing::warn!(%error, "old nonces could not be deleted");
                 }
             });
@@ -54,7 +56,7 @@ impl StateNonces {
 #[async_trait]
 impl Nonces for StateNonces {
     async fn record(&self, nonce: &UsedNonce) -> Result<(), NonceError> {
-        let key = format!("{}{}.json", day_prefix(nonce.signed_at.date()), nonce.id);
+        let key = format!("{}{}.json", days::of(PREFIX, nonce.signed_at.date()), nonce.id);
         let record = Record { signed_at: nonce.signed_at };
         match state::write(&*self.state, &key, &record, &Expect::Absent).await {
             Ok(_) => {}
@@ -64,21 +66,6 @@ impl Nonces for StateNonces {
         self.sweep(nonce.now);
         Ok(())
     }
-}
-
-/// Sorts like time.
-fn day_prefix(day: Date) -> String {
-    format!("{PREFIX}{:04}{:02}{:02}/", day.year(), u8::from(day.month()), day.day())
-}
-
-async fn delete_before(state: &dyn State, day: Date) -> Result<(), StateError> {
-    let first_kept = day_prefix(day);
-    for entry in state.list(PREFIX).await? {
-        if entry.key < first_kept {
-            state.delete(&entry.key, &Expect::Anything).await?;
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -117,7 +104,7 @@ mod tests {
         for (id, age) in [("a", 3), ("b", 2), ("c", 1), ("d", 0)] {
             nonces.record(&used(id, NOW - Duration::days(age))).await.expect("it is new");
         }
-        delete_before(&*state, NOW.date() - Duration::DAY).await.expect("it works");
+        days::delete_before(&*state, PREFIX, NOW.date() - Duration::DAY).await.expect("it works");
         let keys: Vec<_> = state.list(PREFIX).await.expect("it works").into_iter().map(|entry| entry.key).collect();
         assert_eq!(keys, ["nonce/20260228/c.json", "nonce/20260301/d.json"]);
     }
