@@ -34,10 +34,11 @@ async fn values(state: &dyn State) -> BTreeSet<String> {
     entries.into_iter().map(|entry| entry.key).filter(|key| key != DEFAULT_API_KEY_KEY).collect()
 }
 
-/// Everything but the lease and the routes, which the reconciler writes when it likes.
+/// What tells of keys, and their values: all else is written by others when they like.
 async fn documents(state: &dyn State) -> Vec<state::Entry> {
-    let entries = state.list("").await.expect("list works").into_iter();
-    entries.filter(|entry| !entry.key.starts_with("lease/") && entry.key != ROUTES_KEY).collect()
+    let mut entries = state.list(VALUES_PREFIX).await.expect("list works");
+    entries.extend(state.list(KEYS_KEY).await.expect("list works"));
+    entries
 }
 
 #[tokio::test(flavor = "multi_thread")]
