@@ -4,7 +4,8 @@
 //! is doing at any moment, and why it failed, is in its `api::replica::ReplicaStatus`; what it has to say goes through
 //! `tracing`.
 //!
-//! - `predictor`: the seam. A predictor turns one request body into one reply body; nothing in it knows HTTP.
+//! - `predictor`: the seam. A predictor turns one request (`exchange`) into one reply, at once or piece by piece; connections,
+//!   queues and refusals are not its business.
 //! - `onnx`: an ONNX model, run in this process by ONNX Runtime, whose library is fetched once per machine.
 //! - `python`: a Python class, run in worker processes over private sockets.
 //! - `server`: HTTP/1.1 in front of either, with the queue and the drain rule.
@@ -13,11 +14,13 @@
 
 mod command;
 mod error;
+mod exchange;
 mod file_lock;
 mod lines;
 mod onnx;
 mod predictor;
 mod python;
+mod query;
 mod run;
 mod server;
 mod status;

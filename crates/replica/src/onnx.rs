@@ -9,7 +9,6 @@ mod signature;
 use std::{path::Path, sync::Arc};
 
 use api::replica::ReplicaSpec;
-use bytes::Bytes;
 use serde_json::{Map, Value};
 use tokio::task::spawn_blocking;
 
@@ -19,7 +18,8 @@ use signature::Signature;
 
 use crate::{
     error::Error,
-    predictor::{PredictError, Predictor, Reply, Request},
+    exchange::{Reply, Request},
+    predictor::{PredictError, Predictor},
     run::Limits,
     status::StatusFile,
 };
@@ -85,7 +85,7 @@ impl Model {
         let arrays = decode::arrays(&request.body, &self.signature).map_err(PredictError::BadRequest)?;
         let answered = self.sessions.run(inputs, arrays).and_then(|v| encode::answer(&self.signature.outputs, &v));
         match answered {
-            Ok(body) => Ok(Reply { content_type: "application/json".to_owned(), body: Bytes::from(body) }),
+            Ok(body) => Ok(Reply::json(body)),
             Err(error) if error.code() == ort::ErrorCode::InvalidArgument => {
                 Err(PredictError::BadRequest(format!("the model does not take this: {error}")))
             }

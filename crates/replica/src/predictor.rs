@@ -1,28 +1,11 @@
 //! The seam between the server and what answers requests.
 
-use bytes::Bytes;
 use serde_json::{Map, Value};
 
-use crate::error::Error;
-
-/// One request for a prediction.
-#[derive(Debug)]
-pub(crate) struct Request {
-    /// The gateway's request id, for logs.
-    pub(crate) id: String,
-    pub(crate) content_type: Option<String>,
-    /// Lower-case names; values of a repeated header are joined by `, `.
-    pub(crate) headers: Map<String, Value>,
-    /// Decoded, in the order in which they were sent.
-    pub(crate) query: Vec<(String, String)>,
-    pub(crate) body: Bytes,
-}
-
-#[derive(Debug, PartialEq)]
-pub(crate) struct Reply {
-    pub(crate) content_type: String,
-    pub(crate) body: Bytes,
-}
+use crate::{
+    error::Error,
+    exchange::{Reply, Request},
+};
 
 /// Why there is no reply, by whose fault it is.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

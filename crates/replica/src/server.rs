@@ -11,7 +11,8 @@
 
 mod admission;
 mod answer;
-mod query;
+mod body;
+mod refusal;
 
 pub(crate) use answer::Service;
 

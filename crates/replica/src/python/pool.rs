@@ -27,7 +27,8 @@ use super::{
 };
 use crate::{
     error::Error,
-    predictor::{PredictError, Predictor, Reply, Request},
+    exchange::{Reply, Request},
+    predictor::{PredictError, Predictor},
 };
 
 /// A worker that lived this long did not die of how it was started.

@@ -37,8 +37,9 @@ use super::{
     frame::{self, ErrorKind, FromWorker, ToWorker},
 };
 use crate::{
+    exchange::{Reply, Request},
     lines::each_line,
-    predictor::{PredictError, Reply, Request},
+    predictor::PredictError,
 };
 
 /// How long the answers that a dead worker had already written may take to be read, and how long a worker that closed
@@ -199,7 +200,9 @@ impl Worker {
             Some(waiting) => waiting.insert(id, Waiter { request_id: request.id.clone(), answer }),
             None => return Err(Box::new(request)),
         };
-        let Request { content_type, headers, query, body, .. } = request;
+        let content_type = request.content_type().map(str::to_owned);
+        let headers = request.headers().map(|(name, value)| (name.to_owned(), value.into())).collect();
+        let (query, body) = (request.query(), request.body);
         // If this fails the worker is being buried, and `answer` with it.
         let _ = self.outbox.send((ToWorker::Predict { id, content_type, headers, query }, body));
         Ok(answered)
@@ -300,7 +303,7 @@ async fn read_frames(mut reader: BufReader<OwnedReadHalf>, pid: u32, waiting: Ar
         match frame::read(&mut reader).await {
             Ok(Some((FromWorker::Result { id, content_type }, body))) => {
                 if let Some(waiter) = take(&waiting, id) {
-                    let _ = waiter.answer.send(Ok(Reply { content_type, body }));
+                    let _ = waiter.answer.send(Reply::of_type(&content_type, body));
                 }
             }
             Ok(Some((FromWorker::Error { id, kind, message, traceback }, _))) => {

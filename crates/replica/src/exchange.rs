@@ -1,0 +1,86 @@
+//! One request and one reply, as predictors see them.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use http::{
+    HeaderMap, HeaderName, HeaderValue, StatusCode,
+    header::{CONTENT_TYPE, InvalidHeaderValue},
+    request::Parts,
+};
+use tokio::sync::mpsc;
+
+use crate::{predictor::PredictError, query};
+
+/// About the connection and not the request (RFC 9110, 7.6.1); predictors do not see them.
+const HOP_BY_HOP: [&str; 7] =
+    ["connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"];
+
+pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// A request with its body. What not every predictor looks at is computed when it is asked for.
+#[derive(Debug)]
+pub(crate) struct Request {
+    /// The gateway's request id, for logs.
+    pub(crate) id: String,
+    /// As the gateway sent it: the path is without the API's endpoint.
+    pub(crate) head: Parts,
+    pub(crate) body: Bytes,
+}
+
+impl Request {
+    pub(crate) fn content_type(&self) -> Option<&str> {
+        self.head.headers.get(CONTENT_TYPE)?.to_str().ok()
+    }
+
+    /// Lower-case names; values of a repeated header are joined by `, `.
+    pub(crate) fn headers(&self) -> impl Iterator<Item = (&str, Cow<'_, str>)> {
+        let headers = &self.head.headers;
+        headers.keys().map(HeaderName::as_str).filter(|name| !HOP_BY_HOP.contains(name)).map(|name| {
+            let mut values = headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
+            let first = values.next().unwrap_or_default();
+            let joined = values.fold(first, |all, value| Cow::Owned(format!("{all}, {value}")));
+            (name, joined)
+        })
+    }
+
+    /// Decoded, in the order in which they were sent.
+    pub(crate) fn query(&self) -> Vec<(String, String)> {
+        query::pairs(self.head.uri.query().unwrap_or_default())
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    /// Content-Type among them.
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: ReplyBody,
+}
+
+#[derive(Debug)]
+pub(crate) enum ReplyBody {
+    Whole(Bytes),
+    /// Piece by piece. An error cuts it off, since the status is out by then. Dropping the receiver means that nobody
+    /// listens any more.
+    Stream(mpsc::Receiver<Result<Bytes, PredictError>>),
+}
+
+impl Reply {
+    pub(crate) fn new(content_type: HeaderValue, body: impl Into<Bytes>) -> Self {
+        let headers = HeaderMap::from_iter([(CONTENT_TYPE, content_type)]);
+        Self { status: StatusCode::OK, headers, body: ReplyBody::Whole(body.into()) }
+    }
+
+    pub(crate) fn json(body: impl Into<Bytes>) -> Self {
+        Self::new(JSON, body)
+    }
+
+    /// Fails if the content type cannot be a header.
+    pub(crate) fn of_type(content_type: &str, body: impl Into<Bytes>) -> Result<Self, PredictError> {
+        let told = |_: InvalidHeaderValue| {
+            PredictError::BadResponse("the predictor answered with a content type that is none".to_owned())
+        };
+        Ok(Self::new(HeaderValue::try_from(content_type).map_err(told)?, body))
+    }
+}
