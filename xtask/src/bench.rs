@@ -3,19 +3,26 @@
 //! Never a test: what is compared is compared within one run on one machine, and nothing fails because it was slow.
 
 mod control_plane;
+mod debian;
+mod gateway;
 mod operator;
 mod page;
 mod provision;
+mod replica;
+mod server;
 mod tools;
+mod wrk;
 
 use anyhow::Result;
 
-pub(crate) const WHICH: &str = "provision and operator";
+pub(crate) const WHICH: &str = "provision, operator, gateway and replica";
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Which {
     Provision,
     Operator,
+    Gateway,
+    Replica,
 }
 
 #[derive(Debug, PartialEq)]
@@ -33,6 +40,8 @@ pub(crate) fn options(arguments: &[String]) -> Result<Options, String> {
     let which = match arguments.next() {
         Some("provision") => Which::Provision,
         Some("operator") => Which::Operator,
+        Some("gateway") => Which::Gateway,
+        Some("replica") => Which::Replica,
         Some(other) => return Err(format!("there is no benchmark `{other}`; there is {WHICH}")),
         None => return Err(format!("which benchmark? there is {WHICH}")),
     };
@@ -40,6 +49,9 @@ pub(crate) fn options(arguments: &[String]) -> Result<Options, String> {
     while let Some(argument) = arguments.next() {
         if which == Which::Operator && argument != "--write" {
             return Err(format!("bench operator takes --write and nothing else, not `{argument}`"));
+        }
+        if matches!(which, Which::Gateway | Which::Replica) && argument == "--scale" {
+            return Err("this benchmark takes --rounds and --write, not `--scale`".to_owned());
         }
         let mut number = || -> Result<f64, String> {
             let text = arguments.next().ok_or_else(|| format!("{argument} takes a number"))?;
@@ -67,6 +79,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     match options.which {
         Which::Provision => provision::run(options),
         Which::Operator => operator::run(options),
+        Which::Gateway => gateway::run(options),
+        Which::Replica => replica::run(options),
     }
 }
 
@@ -87,7 +101,8 @@ mod tests {
         assert_eq!(parsed("provision"), Ok(Options { which: Which::Provision, scale: 1.0, rounds: 1, write: false }));
         for wrong in [
             "",
-            "gateway",
+            "proxy",
+            "gateway --scale 1",
             "provision --scale",
             "provision --scale 0",
             "provision --rounds x",

@@ -42,6 +42,16 @@ fn is_about_xtask(variable: &str) -> bool {
     variable.starts_with("CARGO_PKG_") || EXACT.contains(&variable)
 }
 
+/// Whether a program of that name would be found.
+pub(crate) fn is_on_path(name: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|directory| directory.join(name).is_file())
+}
+
+pub(crate) fn is_root() -> bool {
+    stdout_of(program("id").arg("-u")).is_ok_and(|id| id.trim() == "0")
+}
+
 /// Cargo, the one that runs us.
 pub(crate) fn cargo(arguments: &[&str]) -> Command {
     let mut command = program(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));

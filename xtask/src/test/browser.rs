@@ -1,6 +1,6 @@
 //! A Chromium for the tests that look through one. They find it as `crates/testkit/src/browser.rs` says.
 
-use std::{env, path::PathBuf};
+use std::env;
 
 use anyhow::Result;
 
@@ -14,8 +14,7 @@ pub(crate) fn provide() -> Result<()> {
     if !is_missing() {
         return Ok(());
     }
-    let root = run::stdout_of(run::program("id").arg("-u")).is_ok_and(|id| id.trim() == "0");
-    if root && on_path("apt-get").is_some() {
+    if run::is_root() && run::is_on_path("apt-get") {
         run::stage("package lists", run::program("apt-get").args(["update", "-qq"]))?;
         let install = ["install", "-y", "-qq", "--no-install-recommends", "chromium"];
         return run::stage("chromium", run::program("apt-get").env("DEBIAN_FRONTEND", "noninteractive").args(install));
@@ -26,10 +25,5 @@ pub(crate) fn provide() -> Result<()> {
 }
 
 fn is_missing() -> bool {
-    env::var_os("CORTEX_TEST_BROWSER").is_none() && NAMES.iter().all(|name| on_path(name).is_none())
-}
-
-fn on_path(name: &str) -> Option<PathBuf> {
-    let path = env::var_os("PATH").unwrap_or_default();
-    env::split_paths(&path).map(|directory| directory.join(name)).find(|file| file.is_file())
+    env::var_os("CORTEX_TEST_BROWSER").is_none() && !NAMES.into_iter().any(run::is_on_path)
 }
