@@ -1,5 +1,7 @@
 //! `routes.json` and `keys.json`: everything a gateway needs to serve, written by the operators.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use transport::Address;
@@ -18,6 +20,10 @@ pub struct Routes {
     /// Which pages may call. Copied from [`CORS_KEY`](crate::cors::CORS_KEY).
     #[serde(default, skip_serializing_if = "CorsSettings::is_empty")]
     pub cors: CorsSettings,
+    /// By API and version: the [generation](crate::wire::Deployed::generation) that the version's replicas are known by, the
+    /// newest if there were several that changed no replica.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub generations: BTreeMap<String, BTreeMap<String, u64>>,
 }
 
 /// One API. It stays listed while it has no replica, so that a gateway can tell "not ready" from "no such API".

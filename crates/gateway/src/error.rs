@@ -4,6 +4,8 @@ use std::{error::Error as StdError, time::Duration};
 
 use http::StatusCode;
 
+use crate::predictive_services::Refusal;
+
 /// Who has to do something about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Blame {
@@ -59,6 +61,9 @@ pub(crate) enum Error {
     BodyStalled(Duration),
     #[error("the request's body ended before it was complete")]
     BodyBroken,
+    /// Only on the routes of Predictive Services.
+    #[error(transparent)]
+    OldClient(#[from] Refusal),
 }
 
 impl Error {
@@ -74,6 +79,7 @@ impl Error {
             | Self::BodyBroken => Blame::Client,
             Self::Unreachable(_) | Self::ReplicaLost(_) | Self::BadReply(_) | Self::Deadline(_) => Blame::Upstream,
             Self::Starting | Self::NotReady => Blame::Gateway,
+            Self::OldClient(refusal) => refusal.blame(),
         }
     }
 
@@ -81,6 +87,7 @@ impl Error {
         match self {
             Self::Starting | Self::NotReady | Self::Unreachable(_) => Retry::Always,
             Self::ReplicaLost(_) => Retry::Idempotent,
+            Self::OldClient(refusal) => refusal.retry(),
             _ => Retry::Never,
         }
     }
@@ -96,6 +103,7 @@ impl Error {
             Self::ReplicaLost(_) | Self::BadReply(_) => StatusCode::BAD_GATEWAY,
             Self::Starting | Self::NotReady | Self::Unreachable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Deadline(_) => StatusCode::GATEWAY_TIMEOUT,
+            Self::OldClient(refusal) => refusal.status(),
         }
     }
 
@@ -114,7 +122,13 @@ impl Error {
             Self::BadReply(_) => "bad_reply",
             Self::Deadline(_) => "deadline_exceeded",
             Self::BodyStalled(_) => "request_timeout",
+            Self::OldClient(refusal) => refusal.kind(),
         }
+    }
+
+    /// Whether nothing that may come on the connection after this can be trusted to be a request.
+    pub(crate) fn ends_connection(&self) -> bool {
+        matches!(self, Self::OldClient(refusal) if refusal.ends_connection())
     }
 }
 
@@ -140,6 +154,15 @@ mod tests {
             Error::Deadline(Duration::from_secs(1)),
             Error::BodyStalled(Duration::from_secs(1)),
             Error::BodyBroken,
+            Refusal::NotJson("is no JSON").into(),
+            Refusal::NoData.into(),
+            Refusal::StrangerTooLarge { limit: 1 }.into(),
+            Refusal::TooLarge { limit: 1 }.into(),
+            Refusal::Late(Duration::from_secs(1)).into(),
+            Refusal::Full.into(),
+            Refusal::ReplyTooLarge { limit: 1 }.into(),
+            Refusal::ReplyFull.into(),
+            Refusal::Feedback.into(),
         ];
         for error in all {
             assert_eq!(error.status().is_client_error(), error.blame() == Blame::Client, "{error:?}");

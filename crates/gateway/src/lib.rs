@@ -12,6 +12,8 @@
 //! | `forward` | bodies through, both ways; whether to try again | 408, 502, 503, 504 |
 //! | `record` | one log event and the counters | |
 //!
+//! Clients of Predictive Services are answered between `route` and `choose`: `predictive_services`.
+//!
 //! A phase fails with an `error::Error`, which knows who caused it and whether the request may be sent again;
 //! `respond` alone turns errors into responses.
 //!
@@ -29,6 +31,7 @@ mod headers;
 mod keys;
 mod phase;
 mod pipeline;
+mod predictive_services;
 mod respond;
 mod snapshot;
 mod upstream;

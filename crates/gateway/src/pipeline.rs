@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::SystemTime};
 
 use api::wire::GatewayHealth;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, header::CONNECTION};
 use hyper::body::Incoming;
 use transport::{Peer, is_plainly_framed};
 
@@ -12,36 +12,40 @@ use crate::{
     error::Error,
     headers,
     phase::{
-        authenticate::authenticate,
+        authenticate::{Keys, authenticate, has_key},
         cors::{self, Grant},
         forward::{Failure, forward},
         identify::identify,
         record::{Counters, Record},
-        route::{pages, route},
+        route::{self, pages, route},
     },
+    predictive_services::{self, Call, Circumstances, OldClients},
     respond::{self, ResponseBody},
-    snapshot::{Api, Table},
+    snapshot::{Api, Snapshot, Table},
     upstream::RequestBody,
 };
 
-/// Whether the gateway serves; for load balancers, and the only path without a key.
+/// Whether the gateway serves; for load balancers, and without a key.
 const HEALTH: &str = "/healthz";
 
 pub(crate) struct Pipeline {
     table: Arc<Table>,
     timeouts: Timeouts,
     counters: Arc<Counters>,
+    old_clients: OldClients,
 }
 
 enum Admitted {
     /// What the answer to a preflight says.
     Preflight(HeaderMap),
     To(Arc<Api>),
+    /// With the keys of the headers, if there are any.
+    OldClient(Call, Option<Keys>, Arc<Snapshot>),
 }
 
 impl Pipeline {
     pub(crate) fn new(table: Arc<Table>, timeouts: Timeouts) -> Self {
-        Self { table, timeouts, counters: Arc::default() }
+        Self { table, timeouts, counters: Arc::default(), old_clients: OldClients::default() }
     }
 
     pub(crate) fn counters(&self) -> Arc<Counters> {
@@ -57,18 +61,28 @@ impl Pipeline {
     ) -> Response<ResponseBody> {
         let id = identify(request.headers());
         let method = request.method().clone();
-        if request.uri().path() == HEALTH && matches!(method, Method::GET | Method::HEAD) {
+        if is_for_health(&request) {
             return self.health(id, &method);
         }
         let mut request = request.map(RequestBody::new);
         let mut record = Record::begin(&self.counters, &id, peer, &method, request.body().progress());
         let lingers = respond::lingers(&request);
+        let is_http1 = request.version() <= Version::HTTP_11;
         let mut grant = Grant::Nothing;
         let outcome = match self.admit(&mut request, &id, peer, encrypted, &mut grant) {
             Ok(Admitted::Preflight(granted)) => return respond::preflight(granted, &grant, id, &method, record),
             Ok(Admitted::To(api)) => {
                 record.routed(&api);
                 forward(&self.table, &self.timeouts, api, request, &mut record).await
+            }
+            Ok(Admitted::OldClient(call, keys, snapshot)) => {
+                let (table, timeouts) = (&self.table, &self.timeouts);
+                let around = Circumstances { table, snapshot: &snapshot, timeouts, id: &id, peer, encrypted };
+                let served = self.old_clients.serve(call, keys, request, &around, &mut grant, &mut record);
+                match Box::pin(served).await {
+                    Ok(response) => return respond::whole(response, &grant, id, &method, record),
+                    Err(failure) => Err(failure),
+                }
             }
             Err(error) => Err(Failure { error, unsent: Some(request.into_body()) }),
         };
@@ -78,7 +92,11 @@ impl Pipeline {
                 if let Some(body) = unsent.filter(|_| lingers) {
                     respond::linger(body).await;
                 }
-                respond::refusal(&error, &grant, id, &method, record)
+                let mut response = respond::refusal(&error, &grant, id, &method, record);
+                if is_http1 && error.ends_connection() {
+                    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                }
+                response
             }
         }
     }
@@ -101,17 +119,24 @@ impl Pipeline {
             *grant = pages(request.uri().path(), &snapshot).grant(request.headers());
             return cors::preflight(request.headers(), grant).map(Admitted::Preflight);
         }
+        let call = route::normal(request.uri().path()).ok().and_then(|path| Call::of(request.method(), path));
         let keys = match authenticate(request.headers_mut(), &snapshot.keys, SystemTime::now()) {
             Ok(keys) => keys,
             Err(error) => {
                 *grant = pages(request.uri().path(), &snapshot).grant(request.headers());
-                return Err(error);
+                return match call {
+                    Some(call) if matches!(error, Error::NoKey) => Ok(Admitted::OldClient(call, None, snapshot)),
+                    _ => Err(error),
+                };
             }
         };
         // As far as this key can see, there may be no API.
         *grant = snapshot.pages.grant(request.headers());
         let host = headers::host(request)?;
-        let api = route(request, &snapshot, |api| keys.open(&api.name))?;
+        let api = match (route(request, &snapshot, |api| keys.open(&api.name)), call) {
+            (Err(Error::ApiNotFound), Some(call)) => return Ok(Admitted::OldClient(call, Some(keys), snapshot)),
+            (routed, _) => routed?,
+        };
         *grant = api.pages.grant(request.headers());
         headers::for_replica(request, host, id, peer, encrypted);
         Ok(Admitted::To(api))
@@ -129,4 +154,11 @@ impl Pipeline {
         }
         response
     }
+}
+
+/// A key makes the second path one of an API's.
+fn is_for_health<B>(request: &Request<B>) -> bool {
+    let path = request.uri().path();
+    let asked = path == HEALTH || path == predictive_services::HEALTH && !has_key(request.headers());
+    asked && matches!(*request.method(), Method::GET | Method::HEAD)
 }

@@ -56,6 +56,21 @@ pub(crate) fn reply(
     finish(Response::from_parts(head, Content::Reply(body)), grant, id, method, Some(record))
 }
 
+/// What an old client gets.
+pub(crate) fn whole(
+    response: Response<Bytes>,
+    grant: &Grant,
+    id: HeaderValue,
+    method: &Method,
+    record: Record,
+) -> Response<ResponseBody> {
+    let (mut head, body) = response.into_parts();
+    headers::remove_hop_by_hop(&mut head.headers);
+    head.version = Version::HTTP_11;
+    head.extensions.clear();
+    finish(Response::from_parts(head, Content::Text(Full::from(body))), grant, id, method, Some(record))
+}
+
 /// An error, as the client gets it.
 pub(crate) fn refusal(
     error: &Error,

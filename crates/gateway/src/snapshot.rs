@@ -5,7 +5,10 @@
 //! retired: its idle connections are closed at once and the others when their request ends. A draining replica counts
 //! on that; it waits for the gateways to hang up.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use api::routes::{Keys, ReplicaRoute, Routes};
 use arc_swap::ArcSwapOption;
@@ -36,6 +39,8 @@ pub(crate) struct Snapshot {
     /// Length of the longest endpoint: no longer prefix needs to be looked up.
     longest: usize,
     names: HashMap<Arc<str>, Arc<Api>>,
+    /// By API and version.
+    generations: BTreeMap<String, BTreeMap<String, u64>>,
     upstreams: Upstreams,
 }
 
@@ -44,7 +49,8 @@ impl Snapshot {
     pub(crate) fn new(routes: &Routes, keys: &Keys, previous: Option<&Self>) -> Self {
         let keys = KeySet::new(keys, previous.map(|previous| &previous.keys));
         let pages = Arc::new(routes.cors.cluster.as_ref().map_or(Pages::None, Pages::new));
-        let mut snapshot = Self { keys, pages: Arc::clone(&pages), ..Self::default() };
+        let generations = routes.generations.clone();
+        let mut snapshot = Self { keys, pages: Arc::clone(&pages), generations, ..Self::default() };
         for route in &routes.apis {
             let replicas = route.replicas.iter().map(|replica| snapshot.upstream(replica, previous)).collect();
             let own = routes.cors.apis.get(&route.name).map(|own| Arc::new(Pages::new(own)));
@@ -83,6 +89,11 @@ impl Snapshot {
 
     pub(crate) fn api(&self, name: &str) -> Option<Arc<Api>> {
         self.names.get(name).cloned()
+    }
+
+    /// How many deploys it took to make that version of an API, if it is known.
+    pub(crate) fn generation(&self, api: &str, version: &str) -> Option<u64> {
+        self.generations.get(api)?.get(version).copied()
     }
 
     /// Retires the replicas that are not in `next`.

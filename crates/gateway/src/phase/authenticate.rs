@@ -26,6 +26,12 @@ const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 pub(crate) struct Keys([Option<Arc<Key>>; 2]);
 
 impl Keys {
+    /// The key of a request that has none in its headers.
+    pub(crate) fn of(presented: &Secret, keys: &KeySet, now: SystemTime) -> Result<Self, Error> {
+        let key = keys.find(presented, since_1970(now)).ok_or(Error::WrongKey)?;
+        Ok(Self([Some(key), None]))
+    }
+
     /// Whether one of them is for that API.
     pub(crate) fn open(&self, api: &str) -> bool {
         self.0.iter().flatten().any(|key| key.opens(api))
@@ -37,7 +43,7 @@ pub(crate) fn authenticate(headers: &mut HeaderMap, keys: &KeySet, now: SystemTi
     let own = headers.get(API_KEY).and_then(|value| Some(Secret::new(value.to_str().ok()?.trim())));
     let standard = headers.get(AUTHORIZATION).and_then(credential);
     // Both are compared whatever the first comparison says.
-    let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    let now = since_1970(now);
     let own_key = own.as_ref().and_then(|key| keys.find(key, now));
     let standard_key = standard.as_ref().and_then(|key| keys.find(key, now));
     if own.is_none() && standard.is_none() {
@@ -51,6 +57,15 @@ pub(crate) fn authenticate(headers: &mut HeaderMap, keys: &KeySet, now: SystemTi
         headers.remove(AUTHORIZATION);
     }
     Ok(Keys([own_key, standard_key]))
+}
+
+/// Whether there is anything that could be a key.
+pub(crate) fn has_key(headers: &HeaderMap) -> bool {
+    headers.contains_key(API_KEY) || headers.contains_key(AUTHORIZATION)
+}
+
+fn since_1970(now: SystemTime) -> Duration {
+    now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO)
 }
 
 /// What may be a key in `Authorization`: a Bearer token (RFC 6750), or the password of Basic (RFC 7617), where the user

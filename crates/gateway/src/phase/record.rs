@@ -138,6 +138,11 @@ impl Record {
         self.replica = Some(Arc::clone(replica));
     }
 
+    /// The version of the replica that was chosen last.
+    pub(crate) fn version(&self) -> Option<&str> {
+        self.replica.as_deref().map(|replica| &*replica.version)
+    }
+
     pub(crate) fn failed(&mut self, error: &Error) {
         self.error = Some((error.kind(), error.blame()));
     }

@@ -8,6 +8,7 @@ use http::{Method, Request, Uri, uri::PathAndQuery};
 use crate::{
     error::Error,
     phase::cors::Pages,
+    predictive_services,
     snapshot::{Api, Snapshot},
 };
 use std::sync::Arc;
@@ -28,15 +29,18 @@ pub(crate) fn route<B>(
     Ok(api)
 }
 
-/// The pages that may call that path: of the API that has it, else of the cluster.
+/// The pages that may call that path: of the API that has it, or that an old client means by it; else of the cluster.
 pub(crate) fn pages(path: &str, snapshot: &Snapshot) -> Arc<Pages> {
-    let api = normal(path).ok().and_then(|path| snapshot.find(path, |_| true));
-    api.map_or_else(|| Arc::clone(&snapshot.pages), |(api, _)| Arc::clone(&api.pages))
+    let api = normal(path).ok().and_then(|path| {
+        let has_it = snapshot.find(path, |_| true).map(|(api, _)| api);
+        has_it.or_else(|| predictive_services::api_of(path, snapshot))
+    });
+    api.map_or_else(|| Arc::clone(&snapshot.pages), |api| Arc::clone(&api.pages))
 }
 
 /// The path with one slash at its beginning. Refuses what a replica could read in another way than this gateway did,
 /// and so leave the API's prefix: dot segments, and slashes in disguise.
-fn normal(path: &str) -> Result<&str, Error> {
+pub(crate) fn normal(path: &str) -> Result<&str, Error> {
     let slashes = path.bytes().take_while(|byte| *byte == b'/').count();
     if slashes == 0 {
         return Err(Error::BadRequest("the path does not begin with a slash"));
@@ -54,7 +58,7 @@ fn normal(path: &str) -> Result<&str, Error> {
 }
 
 /// `rest` is what is left of the path: empty, or beginning with a slash.
-fn origin_form(rest: &str, query: Option<&str>) -> Result<Uri, Error> {
+pub(crate) fn origin_form(rest: &str, query: Option<&str>) -> Result<Uri, Error> {
     // `//x` would be a host to some (RFC 3986, 4.2).
     let rest = rest.trim_start_matches('/');
     let text = match query {

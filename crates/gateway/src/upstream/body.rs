@@ -76,22 +76,35 @@ impl Progress {
     }
 }
 
-/// The client's body; `None` is an empty one.
+/// What a replica gets as the client's body; `None` is an empty one.
 #[derive(Debug)]
 pub(crate) struct RequestBody {
-    inner: Option<Incoming>,
+    inner: Option<Source>,
     progress: Arc<Progress>,
+}
+
+#[derive(Debug)]
+enum Source {
+    Client(Incoming),
+    /// Another one was read in its place.
+    Whole(Bytes),
 }
 
 impl RequestBody {
     pub(crate) fn new(inner: Incoming) -> Self {
         let empty = inner.is_end_stream();
-        Self { inner: Some(inner).filter(|_| !empty), progress: Arc::new(Progress::new(empty)) }
+        let inner = (!empty).then_some(Source::Client(inner));
+        Self { inner, progress: Arc::new(Progress::new(empty)) }
     }
 
     /// An empty body that tells of itself by the `progress` of another empty one.
     pub(crate) fn empty(progress: &Arc<Progress>) -> Self {
         Self { inner: None, progress: Arc::clone(progress) }
+    }
+
+    /// Bytes that stand for the body that `progress` is of, which was read to its end.
+    pub(crate) fn whole(bytes: Bytes, progress: &Arc<Progress>) -> Self {
+        Self { inner: Some(Source::Whole(bytes)), progress: Arc::clone(progress) }
     }
 
     pub(crate) fn progress(&self) -> &Arc<Progress> {
@@ -105,7 +118,15 @@ impl Body for RequestBody {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let Self { inner, progress } = &mut *self;
-        let Some(body) = inner else { return Poll::Ready(None) };
+        let body = match inner {
+            None => return Poll::Ready(None),
+            Some(Source::Whole(bytes)) => {
+                let bytes = std::mem::take(bytes);
+                *inner = None;
+                return Poll::Ready(Some(Ok(Frame::data(bytes))));
+            }
+            Some(Source::Client(body)) => body,
+        };
         let Poll::Ready(frame) = Pin::new(&mut *body).poll_frame(cx) else {
             progress.set(WAITING);
             return Poll::Pending;
@@ -124,11 +145,19 @@ impl Body for RequestBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.as_ref().is_none_or(Incoming::is_end_stream)
+        match &self.inner {
+            None => true,
+            Some(Source::Client(body)) => body.is_end_stream(),
+            Some(Source::Whole(_)) => false,
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.as_ref().map_or(SizeHint::with_exact(0), Incoming::size_hint)
+        match &self.inner {
+            None => SizeHint::with_exact(0),
+            Some(Source::Client(body)) => body.size_hint(),
+            Some(Source::Whole(bytes)) => SizeHint::with_exact(bytes.len() as u64),
+        }
     }
 }
 

@@ -24,7 +24,8 @@ fn routes(origin: &Origin, cluster: &[&str]) -> Routes {
     let apis = names.map(|name| route(name, &format!("/{name}"), &[origin])).into();
     let of_apis = [("iris", cors(&[SHOP])), ("open", cors(&["*"])), ("closed", cors(&[]))];
     let apis_own = of_apis.map(|(name, cors)| (name.to_owned(), cors)).into();
-    Routes { apis, cors: CorsSettings { cluster: Some(cors(cluster)), apis: apis_own } }
+    let cors = CorsSettings { cluster: Some(cors(cluster)), apis: apis_own };
+    Routes { apis, cors, ..Routes::default() }
 }
 
 struct Preflight {

@@ -8,6 +8,7 @@ mod ground;
 mod headers;
 mod keys;
 mod log;
+mod old_clients;
 mod origin;
 mod raw;
 mod retries;

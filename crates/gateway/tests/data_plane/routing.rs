@@ -41,7 +41,7 @@ async fn the_longest_prefix_wins_and_is_cut_off() {
         ] {
             assert_eq!(answer(get(&client, &ground.url(path))).await, (200, seen.to_owned()), "{path}");
         }
-        for path in ["/", "/iris2", "/rose/iris"] {
+        for path in ["/x", "/iris2", "/rose/iris"] {
             assert_eq!(refusal(get(&client, &ground.url(path))).await, (404, "api_not_found".to_owned()), "{path}");
         }
         let delete = client.delete(ground.url("/iris/1")).bearer_auth(key(1));

@@ -1,5 +1,7 @@
 //! `routes.json`: which replicas the gateways may use, computed from what is deployed and what is ready.
 
+use std::collections::BTreeMap;
+
 use api::{
     cors::CorsSettings,
     routes::{ApiRoute, ROUTES_KEY, ReplicaRoute, Routes},
@@ -17,7 +19,11 @@ pub(super) async fn publish(
     cors: CorsSettings,
 ) -> Result<(), StateError> {
     let wanted = routes(deployments, replicas, cors);
-    let change = |present: Option<Routes>| (present.as_ref() != Some(&wanted)).then(|| wanted.clone());
+    let change = |present: Option<Routes>| {
+        let known = present.as_ref().map(|present| &present.generations);
+        let wanted = Routes { generations: generations(deployments, &wanted, known), ..wanted.clone() };
+        (present.as_ref() != Some(&wanted)).then_some(wanted)
+    };
     update(state, ROUTES_KEY, change).await.map(drop)
 }
 
@@ -38,5 +44,23 @@ fn routes(deployments: &[Deployment], replicas: &[Replica], cors: CorsSettings) 
         ready.sort_by(|left, right| left.id.cmp(&right.id));
         ApiRoute { name: api.name.clone(), endpoint: api.networking.endpoint.clone(), replicas: ready }
     };
-    Routes { apis: deployments.iter().map(route).collect(), cors }
+    Routes { apis: deployments.iter().map(route).collect(), cors, ..Routes::default() }
+}
+
+type Generations = BTreeMap<String, BTreeMap<String, u64>>;
+
+/// Of every version that serves. Nothing but the routes remembers the generation of a version that is being replaced; where they
+/// were lost meanwhile, it has none.
+fn generations(deployments: &[Deployment], routes: &Routes, known: Option<&Generations>) -> Generations {
+    let of_api = |(deployment, route): (&Deployment, &ApiRoute)| {
+        let (present, generation) = (deployment.replica_version(), deployment.head.generation);
+        let former = known.and_then(|known| known.get(&route.name));
+        let of_version = |replica: &ReplicaRoute| match replica.version == present {
+            true => Some((replica.version.clone(), generation)),
+            false => Some((replica.version.clone(), *former?.get(&replica.version)?)),
+        };
+        (route.name.clone(), route.replicas.iter().filter_map(of_version).collect())
+    };
+    let all = deployments.iter().zip(&routes.apis).map(of_api);
+    all.filter(|(_, versions): &(_, BTreeMap<_, _>)| !versions.is_empty()).collect()
 }
