@@ -13,6 +13,7 @@ mod digits;
 mod disk;
 mod housekeeping;
 mod junk;
+mod old_clients;
 mod predictors;
 mod routes;
 mod survival;

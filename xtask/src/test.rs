@@ -5,7 +5,7 @@
 //! and the tests find the `cortex` of that build through an environment variable.
 //!
 //! What the tests are told: `CORTEX_BIN`, the binary; `CORTEX_TEST_PYTHON`, a Python with the packages of
-//! `tests/python/requirements.txt`; `CORTEX_TEST_FULL=1` with `--full`.
+//! `tests/python/requirements.txt` and `old-clients.txt`; `CORTEX_TEST_FULL=1` with `--full`.
 //!
 //! The runner comes last and nothing is printed after it, so the output ends with its own summary.
 
@@ -39,7 +39,9 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     if options.runner_arguments.is_empty() {
         browser::provide()?;
     }
-    let python = run::stage_of("python environment", || venv::ready("tests/python/requirements.txt"))?;
+    let python = run::stage_of("python environment", || {
+        venv::ready_with("tests/python/requirements.txt", Some("tests/python/old-clients.txt"))
+    })?;
     run::stage("build", &mut run::cargo(&["build", "--workspace", "--all-targets"]))?;
     let nextest = run::cargo(&["nextest", "--version"]).output().is_ok_and(|output| output.status.success());
     if options.runner_arguments.is_empty() {

@@ -1,4 +1,4 @@
-//! A Python with ONNX Runtime, as the yardstick of ours.
+//! A Python with ONNX Runtime, as the yardstick of ours, and with clients that others wrote.
 
 use std::{
     env,
@@ -22,11 +22,18 @@ pub fn interpreter() -> PathBuf {
     let lock = File::create(directory.with_extension("lock")).expect("the target directory is writable");
     lock.lock().expect("files can be locked");
     let (python, complete) = (directory.join("bin/python"), directory.join(".complete"));
-    if !complete.exists() {
+    let [list, bare] = ["tests/python/requirements.txt", "tests/python/old-clients.txt"].map(repository);
+    let read = |list: &PathBuf| fs::read_to_string(list).expect("it is in the repository");
+    let wanted = read(&list) + &read(&bare);
+    if fs::read_to_string(&complete).ok() != Some(wanted.clone()) {
         run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&directory));
-        let requirements = repository("tests/python/requirements.txt");
-        run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "--requirement"]).arg(requirements));
-        File::create(complete).expect("the target directory is writable");
+        let install = |options: &[&str], list: &PathBuf| {
+            let pip = ["-m", "pip", "install", "--quiet", "--requirement"];
+            run(Command::new(&python).args(pip).arg(list).args(options));
+        };
+        install(&[], &list);
+        install(&["--no-deps", "--no-build-isolation"], &bare);
+        fs::write(complete, wanted).expect("the target directory is writable");
     }
     python
 }
@@ -36,7 +43,7 @@ fn run(command: &mut Command) {
     assert!(
         output.status.success(),
         "{command:?} failed; Python 3.11 or newer with venv and pip is needed, or a Python that has what \
-         tests/python/requirements.txt names, in CORTEX_TEST_PYTHON\n{}",
+         requirements.txt and old-clients.txt of tests/python/ name, in CORTEX_TEST_PYTHON\n{}",
         String::from_utf8_lossy(&output.stderr)
     );
 }

@@ -15,12 +15,21 @@ use crate::{python, run};
 
 /// The interpreter of an environment with what the file of the repository lists, all versions pinned.
 pub(crate) fn ready(requirements: &str) -> Result<PathBuf> {
-    let path = run::root().join(requirements);
-    let text = fs::read_to_string(&path).with_context(|| format!("cannot read {requirements}"))?;
+    ready_with(requirements, None)
+}
+
+/// The same with what a second file lists, built from source and without what it says it needs: the first file has that.
+pub(crate) fn ready_with(requirements: &str, bare: Option<&str>) -> Result<PathBuf> {
+    let path = |file: &str| run::root().join(file);
+    let mut text = String::new();
+    for file in [Some(requirements), bare].into_iter().flatten() {
+        text += &fs::read_to_string(path(file)).with_context(|| format!("cannot read {file}"))?;
+    }
     let parent = run::target()?.join("test-python");
     let place = parent.join(key(&text, &python::find()?.build));
     if !place.exists() {
-        make(&place, &path).with_context(|| format!("cannot install {requirements}"))?;
+        make(&place, &path(requirements), bare.map(path).as_deref())
+            .with_context(|| format!("cannot install {requirements}"))?;
     }
     Ok(place.join("bin/python"))
 }
@@ -32,9 +41,9 @@ fn key(requirements: &str, python: &str) -> String {
     format!("{:016x}", hasher.finish())
 }
 
-fn make(place: &Path, requirements: &Path) -> Result<()> {
+fn make(place: &Path, requirements: &Path, bare: Option<&Path>) -> Result<()> {
     let draft = place.with_extension(format!("draft-{}", std::process::id()));
-    let made = fill(&draft, requirements).and_then(|()| move_to(&draft, place));
+    let made = fill(&draft, requirements, bare).and_then(|()| move_to(&draft, place));
     if draft.exists() {
         // Not this run's to use: a failure, or another run was faster. `cargo clean` takes what cannot be removed now.
         let _ = fs::remove_dir_all(&draft);
@@ -42,11 +51,14 @@ fn make(place: &Path, requirements: &Path) -> Result<()> {
     made
 }
 
-fn fill(draft: &Path, requirements: &Path) -> Result<()> {
+fn fill(draft: &Path, requirements: &Path, bare: Option<&Path>) -> Result<()> {
     run::stage("venv", run::program("python3").args(["-m", "venv"]).arg(draft))?;
-    let pip =
-        ["-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check", "--only-binary", ":all:"];
-    run::stage("pip", run::program(draft.join("bin/python")).args(pip).arg("-r").arg(requirements))
+    let pip = ["-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"];
+    let install = |options: &[&str], list: &Path| {
+        run::stage("pip", run::program(draft.join("bin/python")).args(pip).args(options).arg("-r").arg(list))
+    };
+    install(&["--only-binary", ":all:"], requirements)?;
+    bare.map_or(Ok(()), |list| install(&["--no-deps", "--no-build-isolation"], list))
 }
 
 fn move_to(draft: &Path, place: &Path) -> Result<()> {
