@@ -27,13 +27,36 @@ pub struct Routes {
 }
 
 /// One API. It stays listed while it has no replica, so that a gateway can tell "not ready" from "no such API".
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApiRoute {
     pub name: String,
     /// Path prefix, matched at whole segments, longest first, and cut off before forwarding.
     pub endpoint: String,
     /// Replicas that may get requests now, in no particular order.
     pub replicas: Vec<ReplicaRoute>,
+    /// What each gateway lets through to it.
+    #[serde(default, skip_serializing_if = "Limits::is_empty")]
+    pub limits: Limits,
+}
+
+/// Of one API at one gateway. What is absent is left to the gateway.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Seconds to the head of a response.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_s: Option<u32>,
+    /// Requests in flight.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_in_flight: Option<u32>,
+    /// Requests that wait while so many are in flight.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_queue_length: Option<u32>,
+}
+
+impl Limits {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,6 +121,14 @@ impl KeyHash {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_api_without_limits_is_written_as_before_there_were_any() {
+        let text = r#"{"name":"iris","endpoint":"/iris","replicas":[]}"#;
+        let api: ApiRoute = serde_json::from_str(text).expect("it reads");
+        assert_eq!(api.limits, Limits::default());
+        assert_eq!(serde_json::to_string(&api).expect("it is written"), text);
+    }
 
     #[test]
     fn a_key_of_the_first_form_is_one_for_all_apis_and_for_ever() {

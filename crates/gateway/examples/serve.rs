@@ -33,6 +33,7 @@ async fn main() {
     let api = |api: u16| ApiRoute {
         name: format!("api-{api}"),
         endpoint: format!("/api-{api}"),
+        limits: Default::default(),
         replicas: (0..if api == 0 { replicas } else { 1 }).map(|number| replica(api, number)).collect(),
     };
     write(&state, ROUTES_KEY, &Routes { apis: (0..apis).map(api).collect(), ..Routes::default() }).await;

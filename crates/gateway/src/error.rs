@@ -49,6 +49,10 @@ pub(crate) enum Error {
     ApiNotFound,
     #[error("the API has no replica that is ready: try again in a moment; `cortex get` shows what it is doing")]
     NotReady,
+    #[error("{0} requests of this API wait at the gateway, which is as many as may: try again in a moment")]
+    QueueFull(usize),
+    #[error("the request waited {} s for others of this API to end: try again in a moment", .0.as_secs_f32())]
+    NoPlace(Duration),
     #[error("no replica of the API took a connection: try again in a moment")]
     Unreachable(#[source] Source),
     #[error("the replica was lost before it answered; whether it worked on the request is not known")]
@@ -78,14 +82,16 @@ impl Error {
             | Self::BodyStalled(_)
             | Self::BodyBroken => Blame::Client,
             Self::Unreachable(_) | Self::ReplicaLost(_) | Self::BadReply(_) | Self::Deadline(_) => Blame::Upstream,
-            Self::Starting | Self::NotReady => Blame::Gateway,
+            Self::Starting | Self::NotReady | Self::QueueFull(_) | Self::NoPlace(_) => Blame::Gateway,
             Self::OldClient(refusal) => refusal.blame(),
         }
     }
 
     pub(crate) fn retry(&self) -> Retry {
         match self {
-            Self::Starting | Self::NotReady | Self::Unreachable(_) => Retry::Always,
+            Self::Starting | Self::NotReady | Self::QueueFull(_) | Self::NoPlace(_) | Self::Unreachable(_) => {
+                Retry::Always
+            }
             Self::ReplicaLost(_) => Retry::Idempotent,
             Self::OldClient(refusal) => refusal.retry(),
             _ => Retry::Never,
@@ -101,7 +107,9 @@ impl Error {
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyStalled(_) => StatusCode::REQUEST_TIMEOUT,
             Self::ReplicaLost(_) | Self::BadReply(_) => StatusCode::BAD_GATEWAY,
-            Self::Starting | Self::NotReady | Self::Unreachable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Starting | Self::NotReady | Self::QueueFull(_) | Self::NoPlace(_) | Self::Unreachable(_) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::Deadline(_) => StatusCode::GATEWAY_TIMEOUT,
             Self::OldClient(refusal) => refusal.status(),
         }
@@ -117,6 +125,7 @@ impl Error {
             Self::Origin => "origin_not_allowed",
             Self::ApiNotFound => "api_not_found",
             Self::NotReady => "api_not_ready",
+            Self::QueueFull(_) | Self::NoPlace(_) => "overloaded",
             Self::Unreachable(_) => "replica_unreachable",
             Self::ReplicaLost(_) => "replica_lost",
             Self::BadReply(_) => "bad_reply",
@@ -148,6 +157,8 @@ mod tests {
             Error::Method(http::Method::TRACE),
             Error::ApiNotFound,
             Error::NotReady,
+            Error::QueueFull(1),
+            Error::NoPlace(Duration::from_secs(1)),
             Error::Unreachable(source()),
             Error::ReplicaLost(source()),
             Error::BadReply(source()),

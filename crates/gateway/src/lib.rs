@@ -8,6 +8,7 @@
 //! | `cors` | which pages may see the response; answers preflights | 400, 403 |
 //! | `authenticate` | whether it carries a key of this cluster | 401 |
 //! | `route` | which API it is for, of those its key opens, and what of the path is the API's | 400, 404, 405 |
+//! | `admit` | whether the API takes one more now, or it waits | 503 |
 //! | `choose` | which replica gets it | 503 |
 //! | `forward` | bodies through, both ways; whether to try again | 408, 502, 503, 504 |
 //! | `record` | one log event and the counters | |
@@ -27,6 +28,7 @@
 mod cache;
 mod error;
 mod follow;
+mod gate;
 mod headers;
 mod keys;
 mod phase;
@@ -54,8 +56,8 @@ use usage::Usage;
 pub struct Timeouts {
     /// For a replica to take a connection.
     pub connect: Duration,
-    /// For the headers of a response, since the last byte of the request: 504 if the replica is late, 408 if it is the
-    /// client that stopped sending. Bodies have no limit: a stream may be quiet for as long as it likes.
+    /// For the headers of a response, since the last byte of the request, where the API has no limit of its own: 503 if it
+    /// waited all the time for a place, 504 if the replica is late, 408 if it is the client that stopped sending. Bodies have no limit: a stream may be quiet for as long as it likes.
     pub response: Duration,
     /// For the first reading of the State store; after that the gateway begins with the snapshot on disk.
     pub start: Duration,

@@ -3,7 +3,10 @@
 use std::{sync::Arc, time::SystemTime};
 
 use api::wire::GatewayHealth;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, header::CONNECTION};
+use http::{
+    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version,
+    header::{CONNECTION, RETRY_AFTER},
+};
 use hyper::body::Incoming;
 use transport::{Peer, is_plainly_framed};
 
@@ -14,7 +17,8 @@ use crate::{
     phase::{
         authenticate::{Keys, authenticate, has_key},
         cors::{self, Grant},
-        forward::{Failure, forward},
+        deliver::deliver,
+        forward::Failure,
         identify::identify,
         record::{Counters, Record},
         route::{self, pages, route},
@@ -35,7 +39,7 @@ pub(crate) struct Pipeline {
     old_clients: OldClients,
 }
 
-enum Admitted {
+enum Decision {
     /// What the answer to a preflight says.
     Preflight(HeaderMap),
     To(Arc<Api>),
@@ -69,13 +73,10 @@ impl Pipeline {
         let lingers = respond::lingers(&request);
         let is_http1 = request.version() <= Version::HTTP_11;
         let mut grant = Grant::Nothing;
-        let outcome = match self.admit(&mut request, &id, peer, encrypted, &mut grant) {
-            Ok(Admitted::Preflight(granted)) => return respond::preflight(granted, &grant, id, &method, record),
-            Ok(Admitted::To(api)) => {
-                record.routed(&api);
-                forward(&self.table, &self.timeouts, api, request, &mut record).await
-            }
-            Ok(Admitted::OldClient(call, keys, snapshot)) => {
+        let outcome = match self.decide(&mut request, &id, peer, encrypted, &mut grant) {
+            Ok(Decision::Preflight(granted)) => return respond::preflight(granted, &grant, id, &method, record),
+            Ok(Decision::To(api)) => deliver(&self.table, &self.timeouts, api, request, lingers, &mut record).await,
+            Ok(Decision::OldClient(call, keys, snapshot)) => {
                 let (table, timeouts) = (&self.table, &self.timeouts);
                 let around = Circumstances { table, snapshot: &snapshot, timeouts, id: &id, peer, encrypted };
                 let served = self.old_clients.serve(call, keys, request, &around, &mut grant, &mut record);
@@ -103,21 +104,21 @@ impl Pipeline {
 
     /// Everything that is decided from the request's head. `grant`: which page may see what comes of it, as far as it is
     /// known.
-    fn admit(
+    fn decide(
         &self,
         request: &mut Request<RequestBody>,
         id: &HeaderValue,
         peer: Peer,
         encrypted: bool,
         grant: &mut Grant,
-    ) -> Result<Admitted, Error> {
+    ) -> Result<Decision, Error> {
         let snapshot = self.table.current().ok_or(Error::Starting)?;
         if !is_plainly_framed(request.headers()) {
             return Err(Error::BadRequest("the request has another Transfer-Encoding than `chunked`"));
         }
         if cors::is_preflight(request) {
             *grant = pages(request.uri().path(), &snapshot).grant(request.headers());
-            return cors::preflight(request.headers(), grant).map(Admitted::Preflight);
+            return cors::preflight(request.headers(), grant).map(Decision::Preflight);
         }
         let call = route::normal(request.uri().path()).ok().and_then(|path| Call::of(request.method(), path));
         let keys = match authenticate(request.headers_mut(), &snapshot.keys, SystemTime::now()) {
@@ -125,7 +126,7 @@ impl Pipeline {
             Err(error) => {
                 *grant = pages(request.uri().path(), &snapshot).grant(request.headers());
                 return match call {
-                    Some(call) if matches!(error, Error::NoKey) => Ok(Admitted::OldClient(call, None, snapshot)),
+                    Some(call) if matches!(error, Error::NoKey) => Ok(Decision::OldClient(call, None, snapshot)),
                     _ => Err(error),
                 };
             }
@@ -134,12 +135,12 @@ impl Pipeline {
         *grant = snapshot.pages.grant(request.headers());
         let host = headers::host(request)?;
         let api = match (route(request, &snapshot, |api| keys.open(&api.name)), call) {
-            (Err(Error::ApiNotFound), Some(call)) => return Ok(Admitted::OldClient(call, Some(keys), snapshot)),
+            (Err(Error::ApiNotFound), Some(call)) => return Ok(Decision::OldClient(call, Some(keys), snapshot)),
             (routed, _) => routed?,
         };
         *grant = api.pages.grant(request.headers());
         headers::for_replica(request, host, id, peer, encrypted);
-        Ok(Admitted::To(api))
+        Ok(Decision::To(api))
     }
 
     fn health(&self, id: HeaderValue, method: &Method) -> Response<ResponseBody> {
@@ -151,6 +152,7 @@ impl Pipeline {
         let mut response = respond::own(&health, id, method);
         if snapshot.is_none() {
             *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+            response.headers_mut().insert(RETRY_AFTER, respond::SOON);
         }
         response
     }

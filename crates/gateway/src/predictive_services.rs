@@ -43,13 +43,7 @@ use crate::{
     Timeouts,
     error::Error,
     headers,
-    phase::{
-        authenticate::Keys,
-        cors::Grant,
-        forward::{Failure, forward},
-        record::Record,
-        route,
-    },
+    phase::{authenticate::Keys, cors::Grant, deliver::deliver, forward::Failure, record::Record, route},
     snapshot::{Api, Snapshot, Table},
     upstream::{ReplyBody, RequestBody},
 };
@@ -152,11 +146,10 @@ impl OldClients {
             Ok(query) => query,
             Err(error) => return Err(Failure { error, unsent: Some(body) }),
         };
-        record.routed(&api);
         let body = RequestBody::whole(data, body.progress());
         let request = prepared(Request::from_parts(head, body), method.as_deref(), around)
             .map_err(|error| Failure { error, unsent: None })?;
-        let response = forward(around.table, around.timeouts, Arc::clone(&api), request, record).await?;
+        let response = deliver(around.table, around.timeouts, Arc::clone(&api), request, false, record).await?;
         let (mut head, body) = response.into_parts();
         let body = self.whole_reply(body, around.timeouts).await?;
         let version = record.version().and_then(|version| around.snapshot.generation(&api.name, version));

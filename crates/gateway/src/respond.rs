@@ -22,6 +22,8 @@ use crate::{
     upstream::{ReplyBody, RequestBody},
 };
 
+/// `Retry-After` of every 503: whatever is in the way is usually gone after a second.
+pub(crate) const SOON: HeaderValue = HeaderValue::from_static("1");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// What is read of the body of a refused request, and for how long at most.
 const LINGER_BYTES: u64 = 1024 * 1024;
@@ -98,7 +100,7 @@ pub(crate) fn refusal(
         _ => {}
     }
     if error.retry() == Retry::Always {
-        fields.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        fields.insert(RETRY_AFTER, SOON);
     }
     finish(response, grant, id, method, Some(record))
 }

@@ -3,11 +3,12 @@
 //! Replicas live longer than snapshots: one that is in the old snapshot and in the new one, with the same id at the same
 //! address, is the same [`Upstream`], with its idle connections and its count of requests in flight. One that left is
 //! retired: its idle connections are closed at once and the others when their request ends. A draining replica counts
-//! on that; it waits for the gateways to hang up.
+//! on that; it waits for the gateways to hang up. An API's [`Gate`] is the same one for as long as the API is served.
 
 use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
+    time::Duration,
 };
 
 use api::routes::{Keys, ReplicaRoute, Routes};
@@ -15,7 +16,7 @@ use arc_swap::ArcSwapOption;
 use state::Version;
 use transport::Address;
 
-use crate::{keys::KeySet, phase::cors::Pages, upstream::Upstream};
+use crate::{gate::Gate, keys::KeySet, phase::cors::Pages, upstream::Upstream};
 
 /// One API and the replicas that may get its requests.
 #[derive(Debug)]
@@ -23,6 +24,9 @@ pub(crate) struct Api {
     pub(crate) name: Arc<str>,
     pub(crate) replicas: Vec<Arc<Upstream>>,
     pub(crate) pages: Arc<Pages>,
+    pub(crate) gate: Arc<Gate>,
+    /// For the head of a response, if the API has its own.
+    pub(crate) timeout: Option<Duration>,
 }
 
 type Upstreams = HashMap<(String, Address), Arc<Upstream>>;
@@ -55,7 +59,11 @@ impl Snapshot {
             let replicas = route.replicas.iter().map(|replica| snapshot.upstream(replica, previous)).collect();
             let own = routes.cors.apis.get(&route.name).map(|own| Arc::new(Pages::new(own)));
             let pages = own.unwrap_or_else(|| Arc::clone(&pages));
-            let api = Arc::new(Api { name: route.name.as_str().into(), replicas, pages });
+            let known = previous.and_then(|previous| previous.names.get(&*route.name));
+            let gate = known.map_or_else(Arc::default, |known| Arc::clone(&known.gate));
+            gate.limit(&route.limits);
+            let timeout = route.limits.timeout_s.map(|seconds| Duration::from_secs(seconds.into()));
+            let api = Arc::new(Api { name: route.name.as_str().into(), replicas, pages, gate, timeout });
             let endpoint = route.endpoint.trim_end_matches('/');
             snapshot.longest = snapshot.longest.max(endpoint.len());
             snapshot.names.insert(Arc::clone(&api.name), Arc::clone(&api));
@@ -150,7 +158,12 @@ mod tests {
         };
         let replicas = replicas.iter().map(replica).collect();
         Routes {
-            apis: vec![ApiRoute { name: "iris".to_owned(), endpoint: "/iris".to_owned(), replicas }],
+            apis: vec![ApiRoute {
+                name: "iris".to_owned(),
+                endpoint: "/iris".to_owned(),
+                replicas,
+                ..ApiRoute::default()
+            }],
             ..Routes::default()
         }
     }
@@ -171,6 +184,17 @@ mod tests {
         assert!(!Arc::ptr_eq(&second[0], &third[0]));
         assert!(second.iter().all(|replica| replica.is_retired()));
         assert!(!third[0].is_retired());
+    }
+
+    #[test]
+    fn an_api_keeps_its_gate() {
+        let table = Table::default();
+        let gate = |routes: &Routes| {
+            table.publish(routes, &Keys::default(), None);
+            Arc::clone(&table.current().unwrap().api("iris").unwrap().gate)
+        };
+        let first = gate(&routes(&[("a", "1", 1)]));
+        assert!(Arc::ptr_eq(&first, &gate(&routes(&[]))));
     }
 
     #[test]

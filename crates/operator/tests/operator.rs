@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 use api::{
     Authenticate, Client, ClientError, Outgoing,
     cluster::{ApiKeyRecord, CLUSTER_KEY, ClusterRecord, DEFAULT_API_KEY_KEY},
-    routes::{ROUTES_KEY, Routes},
+    routes::{self, ROUTES_KEY, Routes},
     wire::{ApiStatus, DeployAction, DeployReply, DeployRequest, ReplicaPhase},
 };
 use async_trait::async_trait;
@@ -227,6 +227,27 @@ async fn a_new_endpoint_moves_the_route_and_nothing_else() {
         })
         .await;
     assert_eq!(fixture.routed("iris").await, before);
+    assert_eq!(fixture.engine.started(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn limits_reach_the_gateways_and_restart_nothing() {
+    let fixture = Fixture::start().await;
+    let bundle = fixture.bundle(b"one").await;
+    fixture.deploy(&bundle, vec![api("iris", 1)]).await.expect("it is taken");
+    fixture.eventually("a replica", async |f| f.engine.running("iris").len() == 1).await;
+    let mut limited = api("iris", 1);
+    limited.networking.timeout = Some(9);
+    limited.networking.max_in_flight = Some(8);
+    limited.networking.max_queue_length = Some(7);
+    fixture.deploy(&bundle, vec![limited]).await.expect("it is taken");
+    let wanted = routes::Limits { timeout_s: Some(9), max_in_flight: Some(8), max_queue_length: Some(7) };
+    fixture
+        .eventually("the limits", async |f| {
+            let routes = read::<Routes>(&*f.state, ROUTES_KEY).await.expect("get works").expect("routes").0;
+            routes.apis[0].limits == wanted
+        })
+        .await;
     assert_eq!(fixture.engine.started(), 1);
 }
 

@@ -85,6 +85,15 @@ pub struct Compute {
 pub struct Networking {
     /// Path prefix under which the gateway serves the API; starts with `/`, does not end with one.
     pub endpoint: String,
+    /// Seconds that a caller waits for the head of a response at most; the gateway's own limit if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<u32>,
+    /// Requests that one gateway has in flight at most; as many as come if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_in_flight: Option<u32>,
+    /// Requests that wait at one gateway while `max_in_flight` are in flight; only with that one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_queue_length: Option<u32>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

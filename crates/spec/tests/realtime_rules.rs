@@ -357,7 +357,7 @@ fn updates_can_always_move() {
 fn the_wire_answers_to_the_same_rules() {
     let good = api(&[PYTHON, "compute: {mem: 1Gi}"]).unwrap();
     good.check().unwrap();
-    let broken: [(&str, Damage); 18] = [
+    let broken: [(&str, Damage); 22] = [
         ("name: ", |a| a.name = "A".into()),
         ("predictor.path: ", |a| a.predictor.path = "../x".into()),
         ("predictor.path: ", |a| a.predictor.path = "./x".into()),
@@ -372,6 +372,12 @@ fn the_wire_answers_to_the_same_rules() {
         ("compute.mem: ", |a| a.compute.mem_bytes = Some(1)),
         ("networking.endpoint: ", |a| a.networking.endpoint = "/a/".into()),
         ("networking.endpoint: ", |a| a.networking.endpoint = "/.x".into()),
+        ("networking.timeout: ", |a| a.networking.timeout = Some(0)),
+        ("networking.max_in_flight: ", |a| a.networking.max_in_flight = Some(100_001)),
+        ("networking.max_queue_length: ", |a| {
+            (a.networking.max_in_flight, a.networking.max_queue_length) = (Some(1), Some(100_001));
+        }),
+        ("networking.max_queue_length: ", |a| a.networking.max_queue_length = Some(1)),
         ("autoscaling.min_replicas: ", |a| a.autoscaling.min_replicas = 0),
         ("autoscaling.max_replicas: ", |a| a.autoscaling.max_replicas = 2),
         ("update_strategy.max_surge: ", |a| a.update_strategy.max_surge = Share::Percent(101)),
@@ -388,6 +394,29 @@ fn the_wire_answers_to_the_same_rules() {
     let mut onnx = api(&[ONNX]).unwrap();
     onnx.predictor.processes_per_replica = 2;
     assert!(onnx.check().unwrap_err().starts_with("predictor.processes_per_replica: "));
+}
+
+#[test]
+fn limits_of_the_gateway() {
+    let limits = |fields: &str| {
+        let networking = api(&[ONNX, &format!("networking: {{{fields}}}")])?.networking;
+        Ok((networking.timeout, networking.max_in_flight, networking.max_queue_length))
+    };
+    for (fields, expected) in [
+        ("", Ok((None, None, None))),
+        ("timeout: 1", Ok((Some(1), None, None))),
+        ("timeout: 3600, max_in_flight: 1, max_queue_length: 0", Ok((Some(3600), Some(1), Some(0)))),
+        ("max_in_flight: 100000, max_queue_length: 100000", Ok((None, Some(100_000), Some(100_000)))),
+        ("timeout: 0", Err("timeout out_of_range")),
+        ("timeout: 3601", Err("timeout out_of_range")),
+        ("timeout: 1.5", Err("timeout wrong_type")),
+        ("max_in_flight: 0", Err("max_in_flight out_of_range")),
+        ("max_in_flight: 1, max_queue_length: -1", Err("max_queue_length out_of_range")),
+        ("max_queue_length: 5", Err("max_queue_length conflicting_fields")),
+    ] {
+        let expected = expected.map_err(|problem| format!("[0].networking.{problem}"));
+        assert_eq!(limits(fields), expected, "{fields}");
+    }
 }
 
 #[test]
@@ -409,8 +438,9 @@ fn hashes_change_with_what_they_stand_for() {
         let after = hashes(&changed, "b");
         assert!(after.0 != before.0 && after.1 != before.1, "{changed:?}");
     }
-    let spec_only: [Damage; 3] = [
+    let spec_only: [Damage; 4] = [
         |a| a.networking.endpoint.push('x'),
+        |a| a.networking.timeout = Some(1),
         |a| a.autoscaling.max_replicas = 7,
         |a| a.update_strategy.max_surge = Share::Count(1),
     ];

@@ -12,6 +12,7 @@ const APIS: &str = "\
   compute: {cpu: 500m, mem: 1Gi}
   networking:
     endpoint: /v1/digits
+    max_in_flight: 8
   autoscaling: {min_replicas: 2, max_replicas: 2}
   update_strategy: {max_surge: 1, max_unavailable: 25%}
 ";

@@ -1,4 +1,4 @@
-//! Phase 5: which replica gets the request.
+//! Phase 6: which replica gets the request.
 //!
 //! Of two replicas taken at random, the one with fewer requests in flight: nearly as even as looking at all of them, at
 //! the same price for three replicas and for five thousand, and many gateways do not all run to the same one (M.
@@ -60,6 +60,8 @@ mod tests {
             name: "iris".into(),
             replicas: (0..count).map(|number| Arc::new(Upstream::new(&route(number)))).collect(),
             pages: Arc::default(),
+            gate: Arc::default(),
+            timeout: None,
         }
     }
 

@@ -1,4 +1,4 @@
-//! Phase 6: the request goes to a replica, the response comes back, both as streams.
+//! Phase 7: the request goes to a replica, the response comes back, both as streams.
 //!
 //! **When a request is sent again.** If no connection came about, or hyper gives the request back unwritten, no replica
 //! has seen it and another may have it, whatever the method. If the connection broke later and before the response's
@@ -16,6 +16,7 @@ use super::{choose::choose, record::Record};
 use crate::{
     Timeouts,
     error::{Error, Retry},
+    gate::Place,
     snapshot::{Api, Table},
     upstream::{Connection, InFlight, Progress, ReplyBody, RequestBody, Unsent},
 };
@@ -46,6 +47,7 @@ pub(crate) async fn forward(
     timeouts: &Timeouts,
     mut api: Arc<Api>,
     mut request: Request<RequestBody>,
+    place: Place,
     record: &mut Record,
 ) -> Result<Response<ReplyBody>, Failure> {
     let progress = Arc::clone(request.body().progress());
@@ -56,7 +58,7 @@ pub(crate) async fn forward(
         let Some(chosen) = choose(&api, &tried, Instant::now(), rand::random()) else { break };
         record.chose(chosen.upstream());
         let Lost { error, unsent, reused } = match attempt(&chosen, request, timeouts, &progress).await {
-            Ok((response, connection)) => return Ok(ReplyBody::wrap(response, connection, chosen, progress)),
+            Ok((response, connection)) => return Ok(ReplyBody::wrap(response, connection, chosen, progress, place)),
             Err(lost) => lost,
         };
         tracing::debug!(replica = chosen.upstream().id, error = &error as &dyn StdError, "an attempt failed");
@@ -64,6 +66,9 @@ pub(crate) async fn forward(
             (Retry::Always, Some(unsent), _) => request = *unsent,
             (Retry::Idempotent, _, Some(repeat)) if repeat.left > 0 => request = repeat.request(&progress),
             (_, unsent, _) => return Err(Failure { error, unsent: unsent.map(|request| request.into_body()) }),
+        }
+        if progress.last() + timeouts.response <= Instant::now() {
+            return Err(Failure { error, unsent: Some(request.into_body()) });
         }
         failed = error;
         if reused {
@@ -112,10 +117,9 @@ async fn exchange(
 ) -> Result<(Response<Incoming>, Connection), Lost> {
     let lost = |error, unsent| Err(Lost { error, unsent, reused });
     let limit = timeouts.response;
-    let begun = Instant::now();
     let mut reply = pin!(connection.send(request));
     loop {
-        let deadline = begun.max(progress.last()) + limit;
+        let deadline = progress.last() + limit;
         let outcome = tokio::select! {
             biased;
             outcome = &mut reply => outcome,

@@ -1,4 +1,4 @@
-//! Phase 7: what happened to the request, as one log event and in the counters.
+//! Phase 8: what happened to the request, as one log event and in the counters.
 //!
 //! A [`Record`] begins with the request and ends when it is dropped, which is when the last byte of the response was
 //! handed over or the client went away, so that no way out is missed.

@@ -78,7 +78,7 @@ mod tests {
         let api = |endpoint: &&str| ApiRoute {
             name: (*endpoint).to_owned(),
             endpoint: (*endpoint).to_owned(),
-            replicas: Vec::new(),
+            ..ApiRoute::default()
         };
         Snapshot::new(
             &Routes { apis: endpoints.iter().map(api).collect(), ..Routes::default() },

@@ -148,7 +148,7 @@ mod tests {
                 false => format!("{{\"data\":{data},\n\"{key}\":\"{secret}\"}}"),
             };
             let envelope = Envelope::parse(body.as_bytes()).unwrap();
-            prop_assert_eq!(envelope.key.as_ref().map(|key| key.expose()), Some(secret));
+            prop_assert_eq!(envelope.key.as_ref().map(Secret::expose), Some(secret));
             let payload = payload(envelope.data).unwrap();
             prop_assert_eq!(serde_json::from_str::<Value>(payload.json).unwrap(), data);
             prop_assert!(!payload.json.contains(secret));

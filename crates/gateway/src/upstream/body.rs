@@ -1,6 +1,8 @@
 //! Bodies on their way through: nothing is kept, each frame is passed on when the other side wants it.
 
 use std::{
+    collections::VecDeque,
+    future::poll_fn,
     pin::Pin,
     sync::{
         Arc,
@@ -16,6 +18,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use super::{Connection, InFlight};
+use crate::gate::Place;
 
 const FLOWING: u8 = 0;
 const WAITING: u8 = 1;
@@ -46,7 +49,7 @@ impl Progress {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// When the last piece was passed on, or the request began.
+    /// When the last piece came, or the request began.
     pub(crate) fn last(&self) -> Instant {
         self.begun + Duration::from_millis(self.last.load(Ordering::Relaxed))
     }
@@ -70,46 +73,72 @@ impl Progress {
         self.stage.store(stage, Ordering::Relaxed);
     }
 
-    fn touch(&self) {
+    /// So many bytes came from the client.
+    fn passed(&self, bytes: usize) {
+        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
         let elapsed = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.last.store(elapsed, Ordering::Relaxed);
     }
 }
 
-/// What a replica gets as the client's body; `None` is an empty one.
+/// What is read of a body before a replica wants it.
+const AHEAD: usize = 64 * 1024;
+
+/// The client's body.
 #[derive(Debug)]
 pub(crate) struct RequestBody {
-    inner: Option<Source>,
+    /// Read already.
+    ahead: VecDeque<Frame<Bytes>>,
+    /// The rest; `None` is an empty one.
+    inner: Option<Incoming>,
     progress: Arc<Progress>,
-}
-
-#[derive(Debug)]
-enum Source {
-    Client(Incoming),
-    /// Another one was read in its place.
-    Whole(Bytes),
 }
 
 impl RequestBody {
     pub(crate) fn new(inner: Incoming) -> Self {
         let empty = inner.is_end_stream();
-        let inner = (!empty).then_some(Source::Client(inner));
-        Self { inner, progress: Arc::new(Progress::new(empty)) }
+        let progress = Arc::new(Progress::new(empty));
+        Self { ahead: VecDeque::new(), inner: Some(inner).filter(|_| !empty), progress }
     }
 
     /// An empty body that tells of itself by the `progress` of another empty one.
     pub(crate) fn empty(progress: &Arc<Progress>) -> Self {
-        Self { inner: None, progress: Arc::clone(progress) }
+        Self { ahead: VecDeque::new(), inner: None, progress: Arc::clone(progress) }
     }
 
     /// Bytes that stand for the body that `progress` is of, which was read to its end.
     pub(crate) fn whole(bytes: Bytes, progress: &Arc<Progress>) -> Self {
-        Self { inner: Some(Source::Whole(bytes)), progress: Arc::clone(progress) }
+        let ahead = VecDeque::from([Frame::data(bytes)]);
+        Self { ahead, inner: None, progress: Arc::clone(progress) }
     }
 
     pub(crate) fn progress(&self) -> &Arc<Progress> {
         &self.progress
     }
+
+    /// Reads the beginning, or all, of the body, for whoever takes it later. Ready only if the client's side fails.
+    pub(crate) async fn read_ahead(&mut self) {
+        poll_fn(|cx| {
+            while let Some(inner) = &mut self.inner
+                && self.ahead.iter().map(length).sum::<usize>() < AHEAD
+            {
+                match ready!(Pin::new(inner).poll_frame(cx)) {
+                    Some(Ok(frame)) => {
+                        self.progress.passed(length(&frame));
+                        self.ahead.push_back(frame);
+                    }
+                    Some(Err(_)) => return Poll::Ready(()),
+                    None => self.inner = None,
+                }
+            }
+            Poll::Pending
+        })
+        .await;
+    }
+}
+
+fn length(frame: &Frame<Bytes>) -> usize {
+    frame.data_ref().map_or(0, Bytes::len)
 }
 
 impl Body for RequestBody {
@@ -117,25 +146,22 @@ impl Body for RequestBody {
     type Error = hyper::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let Self { inner, progress } = &mut *self;
-        let body = match inner {
-            None => return Poll::Ready(None),
-            Some(Source::Whole(bytes)) => {
-                let bytes = std::mem::take(bytes);
-                *inner = None;
-                return Poll::Ready(Some(Ok(Frame::data(bytes))));
-            }
-            Some(Source::Client(body)) => body,
+        if let Some(frame) = self.ahead.pop_front() {
+            self.progress.set(if self.is_end_stream() { COMPLETE } else { FLOWING });
+            return Poll::Ready(Some(Ok(frame)));
+        }
+        let Self { inner, progress, .. } = &mut *self;
+        let Some(body) = inner else {
+            progress.set(COMPLETE);
+            return Poll::Ready(None);
         };
         let Poll::Ready(frame) = Pin::new(&mut *body).poll_frame(cx) else {
             progress.set(WAITING);
             return Poll::Pending;
         };
-        progress.touch();
         match &frame {
             Some(Ok(frame)) => {
-                let length = frame.data_ref().map_or(0, Bytes::len);
-                progress.bytes.fetch_add(length as u64, Ordering::Relaxed);
+                progress.passed(length(frame));
                 progress.set(if body.is_end_stream() { COMPLETE } else { FLOWING });
             }
             Some(Err(_)) => progress.set(BROKEN),
@@ -145,19 +171,18 @@ impl Body for RequestBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.inner {
-            None => true,
-            Some(Source::Client(body)) => body.is_end_stream(),
-            Some(Source::Whole(_)) => false,
-        }
+        self.ahead.is_empty() && self.inner.as_ref().is_none_or(Incoming::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.inner {
-            None => SizeHint::with_exact(0),
-            Some(Source::Client(body)) => body.size_hint(),
-            Some(Source::Whole(bytes)) => SizeHint::with_exact(bytes.len() as u64),
+        let ahead = self.ahead.iter().map(length).sum::<usize>() as u64;
+        let rest = self.inner.as_ref().map_or(SizeHint::with_exact(0), Incoming::size_hint);
+        let mut all = SizeHint::new();
+        all.set_lower(ahead + rest.lower());
+        if let Some(upper) = rest.upper() {
+            all.set_upper(ahead + upper);
         }
+        all
     }
 }
 
@@ -174,6 +199,7 @@ struct Exchange {
     connection: Connection,
     replica: InFlight,
     request: Arc<Progress>,
+    _place: Place,
 }
 
 impl ReplyBody {
@@ -182,9 +208,11 @@ impl ReplyBody {
         connection: Connection,
         replica: InFlight,
         request: Arc<Progress>,
+        place: Place,
     ) -> Response<Self> {
         response.map(|inner| {
-            let mut body = Self { inner, exchange: Some(Exchange { connection, replica, request }) };
+            let exchange = Exchange { connection, replica, request, _place: place };
+            let mut body = Self { inner, exchange: Some(exchange) };
             if body.inner.is_end_stream() {
                 body.end();
             }
@@ -194,7 +222,7 @@ impl ReplyBody {
 
     /// The response is complete.
     fn end(&mut self) {
-        let Some(Exchange { connection, replica, request }) = self.exchange.take() else { return };
+        let Some(Exchange { connection, replica, request, _place }) = self.exchange.take() else { return };
         // The rest of an unfinished request would stand before the next one.
         if request.is_complete() {
             replica.upstream().give_back(connection, Instant::now());

@@ -9,7 +9,7 @@ use std::{
 
 use api::{
     routes::{ApiRoute, KEYS_KEY, KeyHash, Keys, ROUTES_KEY, Routes},
-    wire::ErrorBody,
+    wire::{ErrorBody, GatewayHealth},
 };
 use gateway::{Counts, Gateway, Options, Timeouts};
 use identity::{KeyKind, sha256_hex};
@@ -50,7 +50,7 @@ pub fn keys(seeds: &[u8]) -> Keys {
 
 pub fn route(name: &str, endpoint: &str, replicas: &[&Origin]) -> ApiRoute {
     let replicas = replicas.iter().map(|origin| origin.route()).collect();
-    ApiRoute { name: name.to_owned(), endpoint: endpoint.to_owned(), replicas }
+    ApiRoute { name: name.to_owned(), endpoint: endpoint.to_owned(), replicas, ..ApiRoute::default() }
 }
 
 /// One API at `/iris`.
@@ -125,6 +125,18 @@ impl Ground {
 
     pub async fn publish(&self, routes: Routes) {
         write(&*self.state, ROUTES_KEY, &routes).await;
+    }
+
+    /// The same, until the gateway serves them.
+    pub async fn publish_now(&self, routes: Routes) {
+        self.publish(routes).await;
+        let version = self.state.get(ROUTES_KEY).await.unwrap().unwrap().version.0;
+        let client = self.client();
+        eventually("the new routes", || async {
+            let health = answer(client.get(self.url("/healthz"))).await.1;
+            serde_json::from_str::<GatewayHealth>(&health).unwrap().routes_version.as_ref() == Some(&version)
+        })
+        .await;
     }
 
     pub async fn publish_keys(&self, seeds: &[u8]) {

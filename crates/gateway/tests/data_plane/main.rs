@@ -7,6 +7,7 @@ mod deadlines;
 mod ground;
 mod headers;
 mod keys;
+mod limits;
 mod log;
 mod old_clients;
 mod origin;

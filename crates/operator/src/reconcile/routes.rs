@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use api::{
     cors::CorsSettings,
-    routes::{ApiRoute, ROUTES_KEY, ReplicaRoute, Routes},
+    routes::{ApiRoute, Limits, ROUTES_KEY, ReplicaRoute, Routes},
     wire::ReplicaPhase,
 };
 use state::{State, StateError, update};
@@ -42,7 +42,13 @@ fn routes(deployments: &[Deployment], replicas: &[Replica], cors: CorsSettings) 
             })
             .collect();
         ready.sort_by(|left, right| left.id.cmp(&right.id));
-        ApiRoute { name: api.name.clone(), endpoint: api.networking.endpoint.clone(), replicas: ready }
+        let networking = &api.networking;
+        let limits = Limits {
+            timeout_s: networking.timeout,
+            max_in_flight: networking.max_in_flight,
+            max_queue_length: networking.max_queue_length,
+        };
+        ApiRoute { name: api.name.clone(), endpoint: networking.endpoint.clone(), replicas: ready, limits }
     };
     Routes { apis: deployments.iter().map(route).collect(), cors, ..Routes::default() }
 }

@@ -67,11 +67,10 @@ fn api(document: &mut Document<'_>, written: written::Api, node: NodeId) -> (Api
     document.required(node, "kind", written.kind, "write `kind: RealtimeAPI`");
     let help = "say what answers requests: `type` and `path`";
     let predictor = document.required(node, "predictor", written.predictor, help);
-    let endpoint = written.networking.and_then(|n| document.optional(n.value.endpoint, rules::endpoint));
     let plain_name = name.as_ref().map(|name| name.value.clone()).unwrap_or_default();
-    let written_endpoint = endpoint.is_some();
+    let (networking, written_endpoint) = networking(document, written.networking, &plain_name);
     let api = Api {
-        networking: Networking { endpoint: endpoint.unwrap_or_else(|| format!("/{plain_name}")) },
+        networking,
         name: plain_name,
         kind: Kind::RealtimeApi,
         predictor: self::predictor(document, predictor),
@@ -80,6 +79,28 @@ fn api(document: &mut Document<'_>, written: written::Api, node: NodeId) -> (Api
         update_strategy: update_strategy(document, written.update_strategy),
     };
     (api, name, written_endpoint)
+}
+
+/// And whether a good endpoint was written.
+fn networking(
+    document: &mut Document<'_>,
+    written: Option<At<written::Networking>>,
+    api_name: &str,
+) -> (Networking, bool) {
+    let mut networking =
+        Networking { endpoint: format!("/{api_name}"), timeout: None, max_in_flight: None, max_queue_length: None };
+    let Some(At { value: written, node }) = written else { return (networking, false) };
+    let endpoint = document.optional(written.endpoint, rules::endpoint);
+    let written_endpoint = endpoint.is_some();
+    networking.endpoint = endpoint.unwrap_or(networking.endpoint);
+    networking.timeout = document.optional(written.timeout, within(1..=rules::MAX_TIMEOUT));
+    let (limited, queued) = (written.max_in_flight.is_some(), written.max_queue_length.is_some());
+    networking.max_in_flight = document.optional(written.max_in_flight, within(1..=rules::MAX_REQUESTS));
+    networking.max_queue_length = document.optional(written.max_queue_length, within(0..=rules::MAX_REQUESTS));
+    if queued && !limited {
+        document.refuse_field(node, "max_queue_length", rules::queue_without_limit());
+    }
+    (networking, written_endpoint)
 }
 
 fn predictor(document: &mut Document<'_>, written: Option<At<written::Predictor>>) -> Predictor {

@@ -26,12 +26,19 @@ fn written(api: &Api) -> Value {
     }
     let mut asks = Map::from_iter([("cpu".to_owned(), json!(format!("{}m", compute.cpu_millis)))]);
     asks.extend(compute.mem_bytes.map(|bytes| ("mem".to_owned(), json!(bytes))));
+    let mut served = Map::from_iter([("endpoint".to_owned(), json!(networking.endpoint))]);
+    let limits = [
+        ("timeout", networking.timeout),
+        ("max_in_flight", networking.max_in_flight),
+        ("max_queue_length", networking.max_queue_length),
+    ];
+    served.extend(limits.into_iter().filter_map(|(field, limit)| Some((field.to_owned(), json!(limit?)))));
     json!({
         "name": name,
         "kind": kind,
         "predictor": of,
         "compute": asks,
-        "networking": { "endpoint": networking.endpoint },
+        "networking": served,
         "autoscaling": { "min_replicas": autoscaling.min_replicas, "max_replicas": autoscaling.max_replicas },
         "update_strategy": {
             "max_surge": share(update_strategy.max_surge),
@@ -68,7 +75,7 @@ mod tests {
     processes_per_replica: 3
     threads_per_process: 2
   compute: {cpu: 1.5, mem: 512Mi}
-  networking: {endpoint: /a/b}
+  networking: {endpoint: /a/b, timeout: 90, max_in_flight: 8, max_queue_length: 0}
   autoscaling: {min_replicas: 2, max_replicas: 2}
   update_strategy: {max_surge: 1, max_unavailable: 10%}
 ";

@@ -13,7 +13,7 @@ const LENGTH: usize = 32;
 
 impl Api {
     /// Changes when running replicas have to be replaced: with name, kind, predictor, compute and bundle, but not
-    /// with endpoint, number of replicas or update strategy.
+    /// with networking, number of replicas or update strategy.
     pub fn replica_hash(&self, bundle_sha256: &str) -> String {
         let Self { name, kind, predictor, compute, .. } = self;
         digest(json!({

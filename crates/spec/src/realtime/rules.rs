@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Api, Autoscaling, Predictor, PredictorType, Share, UpdateStrategy};
+use super::{Api, Autoscaling, Networking, Predictor, PredictorType, Share, UpdateStrategy};
 use crate::{
     problem::Refusal,
     rules::{api_name, only, project_path},
@@ -11,6 +11,10 @@ use crate::{
 pub(super) const MAX_REPLICAS: i64 = 10_000;
 pub(super) const MAX_PROCESSES: i64 = 100;
 pub(super) const MAX_THREADS: i64 = 1024;
+/// Seconds. A load balancer in front of a gateway gives up a quiet connection long before that.
+pub(super) const MAX_TIMEOUT: i64 = 3600;
+/// More than a gateway has connections.
+pub(super) const MAX_REQUESTS: i64 = 100_000;
 const MAX_ENDPOINT: usize = 1000;
 const MIN_CPU_MILLIS: u32 = 20;
 const MIN_MEM_BYTES: u64 = 20 << 20;
@@ -45,6 +49,11 @@ pub(super) fn endpoint(text: String) -> Result<String, Refusal> {
         return refuse("has a part that is `.` or `..`").map_err(|r| r.help("clients remove those before they ask"));
     }
     Ok(text.strip_suffix('/').unwrap_or(&text).to_owned())
+}
+
+pub(super) fn queue_without_limit() -> Refusal {
+    Refusal::conflict("without `max_in_flight` no request ever waits at the gateway")
+        .help("set `max_in_flight`, too, or remove it")
 }
 
 pub(super) fn env_name(name: &str) -> Result<(), Refusal> {
@@ -175,13 +184,32 @@ impl Api {
         self.predictor.broken_rule()?;
         cpu_millis(self.compute.cpu_millis).map_err(at("compute.cpu"))?;
         self.compute.mem_bytes.map_or(Ok(()), mem_bytes).map_err(at("compute.mem"))?;
-        let path = "networking.endpoint";
-        normal(&self.networking.endpoint, endpoint).map_err(at(path))?;
+        self.networking.broken_rule()?;
         min_replicas(self.autoscaling.min_replicas.into()).map_err(at("autoscaling.min_replicas"))?;
         fixed(self.autoscaling).map_err(at("autoscaling.max_replicas"))?;
         share(self.update_strategy.max_surge).map_err(at("update_strategy.max_surge"))?;
         share(self.update_strategy.max_unavailable).map_err(at("update_strategy.max_unavailable"))?;
         moves(self.update_strategy).map_err(at("update_strategy"))
+    }
+}
+
+impl Networking {
+    fn broken_rule(&self) -> Result<(), (String, Refusal)> {
+        let at = |field: &str| {
+            let path = format!("networking.{field}");
+            move |refusal| (path, refusal)
+        };
+        let number = |value: Option<u32>, least, most| {
+            value.map_or(Ok(0), |value| crate::rules::within::<u32>(least..=most)(value.into()))
+        };
+        normal(&self.endpoint, endpoint).map_err(at("endpoint"))?;
+        number(self.timeout, 1, MAX_TIMEOUT).map_err(at("timeout"))?;
+        number(self.max_in_flight, 1, MAX_REQUESTS).map_err(at("max_in_flight"))?;
+        number(self.max_queue_length, 0, MAX_REQUESTS).map_err(at("max_queue_length"))?;
+        match (self.max_in_flight, self.max_queue_length) {
+            (None, Some(_)) => Err(at("max_queue_length")(queue_without_limit())),
+            _ => Ok(()),
+        }
     }
 }
 

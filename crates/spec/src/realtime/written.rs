@@ -77,6 +77,15 @@ pub(super) struct Networking {
     /// Path under which the API is served. Default: `/<name>`.
     #[schemars(length(max = 1000))]
     pub(super) endpoint: Option<At<String>>,
+    /// Seconds from the last byte of a request to the head of its response, waiting included. Default: 60.
+    #[schemars(range(min = 1, max = 3600))]
+    pub(super) timeout: Option<At<i64>>,
+    /// Requests that one gateway has in flight at most. Default: no limit.
+    #[schemars(range(min = 1, max = 100000))]
+    pub(super) max_in_flight: Option<At<i64>>,
+    /// Requests that wait at one gateway while `max_in_flight` are in flight. Default with `max_in_flight`: 100.
+    #[schemars(range(min = 0, max = 100000))]
+    pub(super) max_queue_length: Option<At<i64>>,
 }
 
 #[derive(Deserialize, JsonSchema)]

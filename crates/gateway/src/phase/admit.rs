@@ -1,0 +1,52 @@
+//! Phase 5: whether the API takes one more request from this gateway now.
+//!
+//! Above its limit a request waits, first come first served, until its deadline. It is refused with 503 then as well, and
+//! not with 504: no replica has seen it, so it may be sent again. What has come of its body is read meanwhile, since an
+//! HTTP/1 connection tells that its client is gone only behind what the client has sent.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::sleep_until;
+
+use crate::{
+    error::Error,
+    gate::{Entry, Place},
+    snapshot::{Api, Table},
+    upstream::RequestBody,
+};
+
+/// Gets the request a place. `limit`: for it, since the last byte of the request. `reads`: its body may be read while it
+/// waits. `api` becomes what the routes say after the wait.
+pub(crate) async fn admit(
+    api: &mut Arc<Api>,
+    table: &Table,
+    body: &mut RequestBody,
+    limit: Duration,
+    reads: bool,
+) -> Result<Place, Error> {
+    let mut turn = match api.gate.enter() {
+        Entry::In(place) => return Ok(place),
+        Entry::Full(waiting) => return Err(Error::QueueFull(waiting)),
+        Entry::Wait(turn) => turn,
+    };
+    let progress = Arc::clone(body.progress());
+    loop {
+        let deadline = progress.last() + limit;
+        tokio::select! {
+            biased;
+            // The gate is the API's, and so lives as long as the request waits.
+            place = &mut turn => {
+                if let Some(now) = table.current().and_then(|snapshot| snapshot.api(&api.name)) {
+                    *api = now;
+                }
+                return place.map_err(|_| Error::NoPlace(limit));
+            }
+            () = body.read_ahead(), if reads => return Err(Error::BodyBroken),
+            () = sleep_until(deadline.into()) => {
+                if progress.last() + limit <= deadline {
+                    return Err(Error::NoPlace(limit));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! Phases 5 to 7 together: a place, a replica, the exchange.
+
+use std::sync::Arc;
+
+use http::{Request, Response};
+
+use super::{
+    admit::admit,
+    forward::{Failure, forward},
+    record::Record,
+};
+use crate::{
+    Timeouts,
+    snapshot::{Api, Table},
+    upstream::{ReplyBody, RequestBody},
+};
+
+/// Brings the request to a replica of the API, with the deadline that the API has. `reads`: as for [`admit`].
+pub(crate) async fn deliver(
+    table: &Table,
+    timeouts: &Timeouts,
+    mut api: Arc<Api>,
+    mut request: Request<RequestBody>,
+    reads: bool,
+    record: &mut Record,
+) -> Result<Response<ReplyBody>, Failure> {
+    record.routed(&api);
+    let timeouts = Timeouts { response: api.timeout.unwrap_or(timeouts.response), ..*timeouts };
+    match admit(&mut api, table, request.body_mut(), timeouts.response, reads).await {
+        Ok(place) => forward(table, &timeouts, api, request, place, record).await,
+        Err(error) => Err(Failure { error, unsent: Some(request.into_body()) }),
+    }
+}
