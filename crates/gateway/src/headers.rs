@@ -31,6 +31,25 @@ pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
+/// Other protocols that the client would speak (RFC 9110, 7.8). Not HTTP/2 without TLS: behind a switch to that, requests
+/// would pass that no phase has seen.
+pub(crate) fn upgrade<B>(request: &Request<B>) -> Option<HeaderValue> {
+    let headers = request.headers();
+    if request.version() != Version::HTTP_11 || !has_token(headers, CONNECTION, "upgrade") {
+        return None;
+    }
+    let values = headers.get_all(UPGRADE).iter().filter_map(|value| value.to_str().ok());
+    let protocols = values.flat_map(|value| value.split(',')).map(str::trim);
+    let protocols: Vec<_> = protocols.filter(|name| !name.is_empty() && !name.eq_ignore_ascii_case("h2c")).collect();
+    if protocols.is_empty() { None } else { HeaderValue::try_from(protocols.join(", ")).ok() }
+}
+
+/// Says to the next hop that the protocol is to be, or is, switched.
+pub(crate) fn switch(headers: &mut HeaderMap, protocols: HeaderValue) {
+    headers.insert(UPGRADE, protocols);
+    headers.append(CONNECTION, HeaderValue::from_static("upgrade"));
+}
+
 /// Makes a client's request headers into those for a replica. `encrypted`: the client spoke TLS.
 ///
 /// Whatever strangers say about forwarding is replaced. `Expect` goes because this gateway itself answers it
@@ -43,7 +62,7 @@ pub(crate) fn for_replica<B>(
     encrypted: bool,
 ) {
     let headers = request.headers_mut();
-    let trailers = wants_trailers(headers);
+    let trailers = has_token(headers, TE, "trailers");
     remove_hop_by_hop(headers);
     for name in [EXPECT, FORWARDED, PROXY_AUTHORIZATION, X_REAL_IP] {
         headers.remove(name);
@@ -90,9 +109,9 @@ pub(crate) fn host<B>(request: &Request<B>) -> Result<HeaderValue, Error> {
     HeaderValue::try_from(host).map_err(|_| Error::BadRequest("the Host is not a host name"))
 }
 
-fn wants_trailers(headers: &HeaderMap) -> bool {
-    let values = headers.get_all(TE).iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).any(|token| token.trim().eq_ignore_ascii_case("trailers"))
+fn has_token(headers: &HeaderMap, name: HeaderName, token: &str) -> bool {
+    let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|found| found.trim().eq_ignore_ascii_case(token))
 }
 
 /// HTTP/2 may split cookies into several fields; HTTP/1.1 has one (RFC 9113, 8.2.3).
@@ -173,6 +192,24 @@ mod tests {
     fn trailers_are_asked_for_only_if_the_client_takes_them() {
         let got = prepared(&[("host", "api.test:8443"), ("te", "deflate;q=0.5, Trailers")]);
         assert_eq!(got.unwrap(), ours(&[("te", "trailers"), ("connection", "te")]));
+    }
+
+    #[test]
+    fn any_protocol_but_unencrypted_http2_may_be_asked_for() {
+        for (fields, expected) in [
+            (&[("connection", "Upgrade"), ("upgrade", "websocket")][..], Some("websocket")),
+            (&[("connection", "keep-alive, upgrade"), ("upgrade", "h2c, x/1")], Some("x/1")),
+            (&[("connection", "upgrade"), ("upgrade", "a"), ("upgrade", "b,H2C")], Some("a, b")),
+            (&[("connection", "upgrade, http2-settings"), ("upgrade", "h2c")], None),
+            (&[("connection", "keep-alive"), ("upgrade", "websocket")], None),
+            (&[("connection", "upgrade")], None),
+        ] {
+            let asked = upgrade(&request(fields));
+            assert_eq!(asked.as_ref().map(|value| value.to_str().unwrap()), expected, "{fields:?}");
+        }
+        let mut old = request(&[("connection", "upgrade"), ("upgrade", "websocket")]);
+        *old.version_mut() = Version::HTTP_10;
+        assert_eq!(upgrade(&old), None);
     }
 
     #[test]

@@ -36,6 +36,7 @@ mod pipeline;
 mod predictive_services;
 mod respond;
 mod snapshot;
+mod tunnel;
 mod upstream;
 mod usage;
 
@@ -59,6 +60,8 @@ pub struct Timeouts {
     /// For the headers of a response, since the last byte of the request, where the API has no limit of its own: 503 if it
     /// waited all the time for a place, 504 if the replica is late, 408 if it is the client that stopped sending. Bodies have no limit: a stream may be quiet for as long as it likes.
     pub response: Duration,
+    /// A connection that has switched to another protocol is closed after so long without a byte either way.
+    pub tunnel: Duration,
     /// For the first reading of the State store; after that the gateway begins with the snapshot on disk.
     pub start: Duration,
     /// For one reading of the State store.
@@ -74,6 +77,8 @@ impl Default for Timeouts {
         Self {
             connect: Duration::from_secs(2),
             response: Duration::from_secs(60),
+            // Envoy's for TCP connections (`idle_timeout` of its TCP proxy).
+            tunnel: Duration::from_secs(3600),
             start: Duration::from_secs(5),
             store: Duration::from_secs(10),
             recheck: Duration::from_secs(30),

@@ -18,7 +18,7 @@ use crate::{
         authenticate::{Keys, authenticate, has_key},
         cors::{self, Grant},
         deliver::deliver,
-        forward::Failure,
+        forward::{Failure, Forwarded},
         identify::identify,
         record::{Counters, Record},
         route::{self, pages, route},
@@ -26,6 +26,7 @@ use crate::{
     predictive_services::{self, Call, Circumstances, OldClients},
     respond::{self, ResponseBody},
     snapshot::{Api, Snapshot, Table},
+    tunnel::Switch,
     upstream::RequestBody,
 };
 
@@ -72,10 +73,16 @@ impl Pipeline {
         let mut record = Record::begin(&self.counters, &id, peer, &method, request.body().progress());
         let lingers = respond::lingers(&request);
         let is_http1 = request.version() <= Version::HTTP_11;
+        let switch = Switch::asked(&mut request);
         let mut grant = Grant::Nothing;
         let outcome = match self.decide(&mut request, &id, peer, encrypted, &mut grant) {
             Ok(Decision::Preflight(granted)) => return respond::preflight(granted, &grant, id, &method, record),
-            Ok(Decision::To(api)) => deliver(&self.table, &self.timeouts, api, request, lingers, &mut record).await,
+            Ok(Decision::To(api)) => {
+                if let Some(switch) = &switch {
+                    headers::switch(request.headers_mut(), switch.protocols.clone());
+                }
+                deliver(&self.table, &self.timeouts, api, request, lingers, &mut record).await
+            }
             Ok(Decision::OldClient(call, keys, snapshot)) => {
                 let (table, timeouts) = (&self.table, &self.timeouts);
                 let around = Circumstances { table, snapshot: &snapshot, timeouts, id: &id, peer, encrypted };
@@ -88,7 +95,18 @@ impl Pipeline {
             Err(error) => Err(Failure { error, unsent: Some(request.into_body()) }),
         };
         match outcome {
-            Ok(response) => respond::reply(response, &grant, id, &method, record),
+            Ok(Forwarded::Reply(response)) => respond::reply(response, &grant, id, &method, record),
+            Ok(Forwarded::Switched(response, replica)) => match switch {
+                Some(switch) => {
+                    let response = respond::switched(response, &grant, id, &mut record);
+                    switch.run(replica, record, self.timeouts.tunnel);
+                    response
+                }
+                None => {
+                    let error = Error::BadReply("101 without an Upgrade".into());
+                    respond::refusal(&error, &grant, id, &method, record)
+                }
+            },
             Err(Failure { error, unsent }) => {
                 if let Some(body) = unsent.filter(|_| lingers) {
                     respond::linger(body).await;

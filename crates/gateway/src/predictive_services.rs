@@ -43,7 +43,14 @@ use crate::{
     Timeouts,
     error::Error,
     headers,
-    phase::{authenticate::Keys, cors::Grant, deliver::deliver, forward::Failure, record::Record, route},
+    phase::{
+        authenticate::Keys,
+        cors::Grant,
+        deliver::deliver,
+        forward::{Failure, Forwarded},
+        record::Record,
+        route,
+    },
     snapshot::{Api, Snapshot, Table},
     upstream::{ReplyBody, RequestBody},
 };
@@ -149,7 +156,11 @@ impl OldClients {
         let body = RequestBody::whole(data, body.progress());
         let request = prepared(Request::from_parts(head, body), method.as_deref(), around)
             .map_err(|error| Failure { error, unsent: None })?;
-        let response = deliver(around.table, around.timeouts, Arc::clone(&api), request, false, record).await?;
+        let delivered = deliver(around.table, around.timeouts, Arc::clone(&api), request, false, record).await?;
+        let Forwarded::Reply(response) = delivered else {
+            let error = Error::BadReply("101 without an Upgrade".into());
+            return Err(Failure { error, unsent: None });
+        };
         let (mut head, body) = response.into_parts();
         let body = self.whole_reply(body, around.timeouts).await?;
         let version = record.version().and_then(|version| around.snapshot.generation(&api.name, version));

@@ -10,7 +10,7 @@ use api::wire::ErrorBody;
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version,
-    header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, RETRY_AFTER, WWW_AUTHENTICATE},
+    header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, RETRY_AFTER, UPGRADE, WWW_AUTHENTICATE},
 };
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt as _, Full};
@@ -71,6 +71,25 @@ pub(crate) fn whole(
     head.version = Version::HTTP_11;
     head.extensions.clear();
     finish(Response::from_parts(head, Content::Text(Full::from(body))), grant, id, method, Some(record))
+}
+
+/// A replica's 101. The record goes on with what follows.
+pub(crate) fn switched(
+    response: Response<()>,
+    grant: &Grant,
+    id: HeaderValue,
+    record: &mut Record,
+) -> Response<ResponseBody> {
+    let (mut head, ()) = response.into_parts();
+    let protocol = head.headers.remove(UPGRADE);
+    headers::remove_hop_by_hop(&mut head.headers);
+    if let Some(protocol) = protocol {
+        headers::switch(&mut head.headers, protocol);
+    }
+    head.extensions.clear();
+    record.answered(head.status);
+    record.complete();
+    finish(Response::from_parts(head, Content::Text(Full::default())), grant, id, &Method::GET, None)
 }
 
 /// An error, as the client gets it.

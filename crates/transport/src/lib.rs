@@ -14,5 +14,5 @@ pub use address::{Address, InvalidAddress, Listener, Peer, Stream};
 pub use authority::{Authority, AuthorityError, AuthorityPem, LEAF_DAYS};
 pub use framing::is_plainly_framed;
 pub use own::{BadCertificate, OwnCertificate, Part};
-pub use server::{Limits, Server};
+pub use server::{Limits, Server, Tunnels};
 pub use tls::{ServerTls, TlsError, client_config, fingerprint, presented, public_key_sha256, with_fingerprint};

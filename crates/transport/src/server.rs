@@ -6,10 +6,14 @@
 //! them up to `drain`, then end the rest.
 
 mod activity;
+mod tunnels;
 
 use std::{convert::Infallible, error::Error as StdError, future::Future, sync::Arc, time::Duration};
 
-use http::{Request, Response};
+use http::{
+    HeaderValue, Request, Response, StatusCode,
+    header::{CONNECTION, UPGRADE},
+};
 use http_body::Body;
 use hyper::{
     body::Incoming,
@@ -20,6 +24,8 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+pub use self::tunnels::Tunnels;
 
 use self::activity::Activity;
 use crate::{
@@ -50,6 +56,10 @@ pub struct Limits {
     pub streams: u32,
     /// Requests that one HTTP/2 connection may take back, more than it has waited for, before it is ended.
     pub abandoned: u32,
+    /// How long a stopping server keeps HTTP/1.1 connections on which nothing happens: a client may be writing its next
+    /// request at the very moment, which would be lost. Who sends one in that time is answered, with `connection:
+    /// close`. HTTP/2 needs no such time: a client is told which of its requests were taken.
+    pub farewell: Duration,
     /// How long a stopping server waits for the requests it has begun.
     pub drain: Duration,
 }
@@ -64,6 +74,7 @@ impl Default for Limits {
             header_bytes: 64 * 1024,
             streams: 256,
             abandoned: 1_000,
+            farewell: Duration::from_secs(1),
             drain: Duration::from_secs(30),
         }
     }
@@ -128,18 +139,34 @@ impl Server {
             };
             let Some(place) = crowd.admit(peer) else { continue };
             let (handler, tls, finish) = (handler.clone(), tls.clone(), finish.clone());
+            let held = Arc::new((slot, place));
+            let tunnels = Tunnels::new(&connections, &end, Arc::clone(&held) as _);
             let connection = async move {
-                let _held = (slot, place);
+                let _held = held;
                 let Some((stream, version)) = secure(stream, tls, &limits).await else { return };
                 let stream = TokioIo::new(stream);
                 let outcome = match version {
                     Version::Http1 => {
-                        let service = service_fn(move |request| {
-                            let reply = handler(request, peer);
-                            async move { Ok::<_, Infallible>(reply.await) }
+                        let stopping = finish.clone();
+                        let service = service_fn(move |mut request: Request<Incoming>| {
+                            if request.headers().contains_key(UPGRADE) {
+                                request.extensions_mut().insert(tunnels.clone());
+                            }
+                            let (reply, stopping) = (handler(request, peer), stopping.clone());
+                            async move {
+                                let mut reply = reply.await;
+                                if stopping.is_cancelled() && reply.status() != StatusCode::SWITCHING_PROTOCOLS {
+                                    reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                                }
+                                Ok::<_, Infallible>(reply)
+                            }
                         });
                         let connection = http1_builder(&limits).serve_connection(stream, service).with_upgrades();
-                        until_finished!(connection, finish.cancelled())
+                        let enough = async {
+                            finish.cancelled().await;
+                            tokio::time::sleep(limits.farewell).await;
+                        };
+                        until_finished!(connection, enough)
                     }
                     Version::Http2 => {
                         let activity = Activity::new(limits.abandoned);

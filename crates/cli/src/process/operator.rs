@@ -34,7 +34,7 @@ async fn serve(layout: &Layout, claim: &Claim) -> Result<(), Failure> {
     };
     claim.say(Phase::Ready, &format!("serving at {}", parts.endpoint))?;
     tracing::info!(address = %parts.listen, "serving");
-    let limits = Limits { drain: HANG_UP, ..Limits::default() };
+    let limits = Limits { farewell: Duration::ZERO, drain: HANG_UP, ..Limits::default() };
     let server = Server { listener, tls: Some(tls.clone()), limits };
     tokio::select! {
         outcome = operator.run(server, stop) => outcome.map_err(|error| Failure::internal(error.to_string())),

@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
-use http::{Request, Response};
+use http::Request;
 
 use super::{
     admit::admit,
-    forward::{Failure, forward},
+    forward::{Failure, Forwarded, forward},
     record::Record,
 };
 use crate::{
     Timeouts,
     snapshot::{Api, Table},
-    upstream::{ReplyBody, RequestBody},
+    upstream::RequestBody,
 };
 
 /// Brings the request to a replica of the API, with the deadline that the API has. `reads`: as for [`admit`].
@@ -23,7 +23,7 @@ pub(crate) async fn deliver(
     mut request: Request<RequestBody>,
     reads: bool,
     record: &mut Record,
-) -> Result<Response<ReplyBody>, Failure> {
+) -> Result<Forwarded, Failure> {
     record.routed(&api);
     let timeouts = Timeouts { response: api.timeout.unwrap_or(timeouts.response), ..*timeouts };
     match admit(&mut api, table, request.body_mut(), timeouts.response, reads).await {

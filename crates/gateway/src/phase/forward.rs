@@ -8,7 +8,7 @@
 
 use std::{error::Error as StdError, pin::pin, sync::Arc, time::Instant};
 
-use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, header::UPGRADE};
 use hyper::body::Incoming;
 use tokio::time::sleep_until;
 
@@ -18,6 +18,7 @@ use crate::{
     error::{Error, Retry},
     gate::Place,
     snapshot::{Api, Table},
+    tunnel::ReplicaEnd,
     upstream::{Connection, InFlight, Progress, ReplyBody, RequestBody, Unsent},
 };
 
@@ -31,6 +32,13 @@ const REPEATS: usize = 2;
 pub(crate) struct Failure {
     pub(crate) error: Error,
     pub(crate) unsent: Option<RequestBody>,
+}
+
+/// What comes of a request that a replica answered.
+pub(crate) enum Forwarded {
+    Reply(Response<ReplyBody>),
+    /// The replica speaks another protocol from now on.
+    Switched(Response<()>, ReplicaEnd),
 }
 
 /// One attempt that failed.
@@ -49,7 +57,7 @@ pub(crate) async fn forward(
     mut request: Request<RequestBody>,
     place: Place,
     record: &mut Record,
-) -> Result<Response<ReplyBody>, Failure> {
+) -> Result<Forwarded, Failure> {
     let progress = Arc::clone(request.body().progress());
     let mut repeat = Repeat::of(&request);
     let mut tried = Vec::new();
@@ -58,7 +66,15 @@ pub(crate) async fn forward(
         let Some(chosen) = choose(&api, &tried, Instant::now(), rand::random()) else { break };
         record.chose(chosen.upstream());
         let Lost { error, unsent, reused } = match attempt(&chosen, request, timeouts, &progress).await {
-            Ok((response, connection)) => return Ok(ReplyBody::wrap(response, connection, chosen, progress, place)),
+            Ok((response, connection)) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+                let (stream, early) = connection.into_parts();
+                let replica = ReplicaEnd { stream, early, in_flight: chosen, place };
+                return Ok(Forwarded::Switched(response.map(drop), replica));
+            }
+            Ok((response, connection)) => {
+                let reply = ReplyBody::wrap(response, connection, chosen, progress, place);
+                return Ok(Forwarded::Reply(reply));
+            }
             Err(lost) => lost,
         };
         tracing::debug!(replica = chosen.upstream().id, error = &error as &dyn StdError, "an attempt failed");
@@ -117,6 +133,7 @@ async fn exchange(
 ) -> Result<(Response<Incoming>, Connection), Lost> {
     let lost = |error, unsent| Err(Lost { error, unsent, reused });
     let limit = timeouts.response;
+    let asked = request.headers().contains_key(UPGRADE);
     let mut reply = pin!(connection.send(request));
     loop {
         let deadline = progress.last() + limit;
@@ -132,8 +149,7 @@ async fn exchange(
             }
         };
         return match outcome {
-            // Nobody asked for another protocol.
-            Ok((response, _)) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+            Ok((response, _)) if response.status() == StatusCode::SWITCHING_PROTOCOLS && !asked => {
                 lost(Error::BadReply("101 without an Upgrade".into()), None)
             }
             Ok(done) => Ok(done),

@@ -74,8 +74,12 @@ impl Progress {
     }
 
     /// So many bytes came from the client.
-    fn passed(&self, bytes: usize) {
+    pub(crate) fn passed(&self, bytes: usize) {
         self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.touch();
+    }
+
+    pub(crate) fn touch(&self) {
         let elapsed = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.last.store(elapsed, Ordering::Relaxed);
     }

@@ -12,6 +12,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
+use bytes::Bytes;
 use http::{Request, Response};
 use hyper::{
     body::Incoming,
@@ -27,8 +28,10 @@ type Driver = http1::Connection<TokioIo<Stream>, RequestBody>;
 #[derive(Debug)]
 pub(crate) struct Connection {
     sender: SendRequest<RequestBody>,
-    /// Reads and writes; `None` once the connection has ended.
-    driver: Option<Pin<Box<Driver>>>,
+    /// Reads and writes.
+    driver: Box<Driver>,
+    /// The driver has nothing more to do.
+    ended: bool,
 }
 
 /// A request that got no response.
@@ -43,30 +46,34 @@ impl Connection {
     pub(crate) async fn open(address: &Address) -> io::Result<Self> {
         let stream = address.connect().await?;
         let (sender, driver) = http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
-        Ok(Self { sender, driver: Some(Box::pin(driver)) })
+        Ok(Self { sender, driver: Box::new(driver), ended: false })
     }
 
     /// Moves bytes both ways for as long as there is something to move.
     pub(super) fn drive(&mut self, cx: &mut Context<'_>) {
         // How it ended is told to whoever waits for the response or its body.
-        if let Some(driver) = &mut self.driver
-            && driver.as_mut().poll(cx).is_ready()
-        {
-            self.driver = None;
+        if !self.ended {
+            self.ended = Pin::new(&mut *self.driver).poll(cx).is_ready();
         }
+    }
+
+    /// After a response with the status 101: what it was made of, and what has already been read of what follows.
+    pub(crate) fn into_parts(self) -> (Stream, Bytes) {
+        let parts = self.driver.into_parts();
+        (parts.io.into_inner(), parts.read_buf)
     }
 
     /// Whether a request may be sent, after a look at what the replica did in the meantime.
     pub(super) fn poll_usable(&mut self, cx: &mut Context<'_>) -> bool {
         self.drive(cx);
-        self.driver.is_some() && matches!(self.sender.poll_ready(cx), Poll::Ready(Ok(())))
+        !self.ended && matches!(self.sender.poll_ready(cx), Poll::Ready(Ok(())))
     }
 
     /// Whether the exchange is over and the replica keeps the connection open.
     pub(super) fn is_idle(&mut self) -> bool {
         // Nobody waits: the next user polls again with a waker of its own.
         self.drive(&mut Context::from_waker(Waker::noop()));
-        self.driver.is_some() && self.sender.is_ready()
+        !self.ended && self.sender.is_ready()
     }
 
     /// Sends a request and waits for the head of its response. Dropping this future closes the connection.

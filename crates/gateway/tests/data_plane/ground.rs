@@ -91,8 +91,22 @@ impl Ground {
         Self::start_on(directory, Arc::new(state), timeouts).await
     }
 
+    /// Which ends what still runs so long after it was told to stop.
+    pub async fn start_within(routes: Routes, drain: Duration) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let state = LocalState::open(&directory.path().join("state")).await.unwrap();
+        write(&state, KEYS_KEY, &keys(&[1])).await;
+        write(&state, ROUTES_KEY, &routes).await;
+        let limits = Limits { drain, ..Limits::default() };
+        Self::serve(directory, Arc::new(state), timeouts(), limits).await
+    }
+
     /// With whatever is in the store and on disk.
     pub async fn start_on(directory: TempDir, state: Arc<dyn State>, timeouts: Timeouts) -> Self {
+        Self::serve(directory, state, timeouts, Limits::default()).await
+    }
+
+    async fn serve(directory: TempDir, state: Arc<dyn State>, timeouts: Timeouts, limits: Limits) -> Self {
         let options = Options { timeouts, ..Options::new(Arc::clone(&state), directory.path().join("cache")) };
         let gateway = Gateway::start(options).await;
         let counters = gateway.counters();
@@ -102,7 +116,7 @@ impl Ground {
         let tls = ServerTls::new(authority, &["localhost".to_owned()]).unwrap();
         let listener = Listener::bind(&"tcp://127.0.0.1:0".parse().unwrap()).await.unwrap();
         let address = listener.tcp_address().unwrap();
-        let server = Server { listener, tls: Some(tls), limits: Limits::default() };
+        let server = Server { listener, tls: Some(tls), limits };
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(async move { gateway.serve(server, async { drop(stopped.await) }).await });
         Self { directory, state, address, ca, counters, stop: Some(stop), task }

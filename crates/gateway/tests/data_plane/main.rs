@@ -18,3 +18,4 @@ mod smuggling;
 mod snapshots;
 mod store;
 mod streaming;
+mod upgrades;

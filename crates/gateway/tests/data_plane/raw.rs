@@ -51,6 +51,11 @@ impl Raw {
         String::from_utf8(all).unwrap()
     }
 
+    /// Says that nothing more will come; what the server says can still be read.
+    pub async fn end(&mut self) {
+        soon("the end of writing", self.0.shutdown()).await.unwrap();
+    }
+
     /// Everything to the end of the connection.
     pub async fn rest(mut self) -> String {
         let mut all = Vec::new();
