@@ -13,9 +13,10 @@ struct Page {
     argument: &'static str,
 }
 
-const PAGES: [Page; 10] = [
+const PAGES: [Page; 11] = [
     Page { path: "docs/schema/cluster.schema.json", program: "examples/schema", argument: "cluster" },
     Page { path: "docs/schema/cortex.schema.json", program: "examples/schema", argument: "cortex" },
+    Page { path: "docs/schema/operator.openapi.json", program: "examples/openapi", argument: "operator" },
     Page { path: "docs/reference/cli.md", program: "cortex", argument: "__reference" },
     Page { path: "docs/iam/create-network.json", program: "examples/iam", argument: "create-network" },
     Page { path: "docs/iam/create-storage.json", program: "examples/iam", argument: "create-storage" },
@@ -51,7 +52,18 @@ pub(crate) fn run(check: bool) -> Result<()> {
 fn build() -> Result<()> {
     run::stage(
         "build",
-        &mut run::cargo(&["build", "--workspace", "--bin", "cortex", "--example", "schema", "--example", "iam"]),
+        &mut run::cargo(&[
+            "build",
+            "--workspace",
+            "--bin",
+            "cortex",
+            "--example",
+            "schema",
+            "--example",
+            "openapi",
+            "--example",
+            "iam",
+        ]),
     )
 }
 

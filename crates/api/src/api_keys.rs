@@ -6,8 +6,11 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
+
+use crate::openapi::Moment;
 
 /// State key of the [`KeyUsage`] document.
 pub const KEY_USAGE_KEY: &str = "key-usage.json";
@@ -21,7 +24,7 @@ pub fn value_key(sha256: &str) -> String {
 }
 
 /// What a key opens, at the gateways. None opens the operator.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ApiKeyKind {
     /// All APIs, and what `monitor` opens.
@@ -44,12 +47,13 @@ impl ApiKeyKind {
 }
 
 /// When a key ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Expiry {
     /// Seconds from now, by the operator's clock.
     In(u64),
     #[serde(with = "time::serde::rfc3339")]
+    #[schemars(with = "Moment")]
     At(OffsetDateTime),
 }
 
@@ -64,7 +68,7 @@ impl Expiry {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CreateApiKey {
     pub name: String,
@@ -80,7 +84,7 @@ pub struct CreateApiKey {
     pub expires: Option<Expiry>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RotateApiKey {
     /// How much longer the values there are will be accepted.
@@ -91,7 +95,7 @@ pub struct RotateApiKey {
 }
 
 /// One key, without its values.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ApiKeyInfo {
     pub name: String,
     pub kind: ApiKeyKind,
@@ -102,42 +106,47 @@ pub struct ApiKeyInfo {
     pub description: String,
     /// Absent for a key older than this record of it.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
+    #[schemars(with = "Option<Moment>")]
     pub created_at: Option<OffsetDateTime>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created_by: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
+    #[schemars(with = "Option<Moment>")]
     pub expires_at: Option<OffsetDateTime>,
     pub expired: bool,
     /// Of the present value, to about a minute.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
+    #[schemars(with = "Option<Moment>")]
     pub last_used_at: Option<OffsetDateTime>,
     /// Values that a rotation has replaced and that are still accepted, newest first.
     #[serde(default)]
     pub former: Vec<FormerValue>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FormerValue {
     #[serde(with = "time::serde::rfc3339")]
+    #[schemars(with = "Moment")]
     pub accepted_until: OffsetDateTime,
     #[serde(default, skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
+    #[schemars(with = "Option<Moment>")]
     pub last_used_at: Option<OffsetDateTime>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ApiKeyList {
     pub keys: Vec<ApiKeyInfo>,
 }
 
 /// A key with its present value; goes to the administrator who asked for it and nowhere else.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ApiKeyValue {
     #[serde(flatten)]
     pub key: ApiKeyInfo,
     pub api_key: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RevokedApiKey {
     pub name: String,
     /// Keys that still open an API.
@@ -146,7 +155,7 @@ pub struct RevokedApiKey {
 
 /// When each value was last used: Unix time in seconds by the value's SHA-256. Written by the gateways, each adding what
 /// it knows better.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct KeyUsage {
     pub used: BTreeMap<String, u64>,
 }

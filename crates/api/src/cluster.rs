@@ -1,7 +1,10 @@
 //! What a cluster knows of itself: written once by `cluster up`, read by every process.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
+
+use crate::openapi::Moment;
 
 /// State key of the [`ClusterRecord`].
 pub const CLUSTER_KEY: &str = "cluster.json";
@@ -43,7 +46,7 @@ pub struct CaRecord {
 }
 
 /// What clients of APIs are shown: written by every `cluster up`. Local clusters have none.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "of")]
 pub enum ApiCertificate {
     /// One of the cluster's authority, for the endpoint's own name.
@@ -58,6 +61,7 @@ pub enum ApiCertificate {
     User {
         names: Vec<String>,
         #[serde(with = "time::serde::rfc3339")]
+        #[schemars(with = "Moment")]
         not_after: OffsetDateTime,
         /// State key of the [`CertificatePem`].
         object: String,

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// State key of [`CorsSettings`]. Below `apis/`, whose changes wake the reconciler.
@@ -13,7 +14,7 @@ pub const CORS_KEY: &str = "apis/cors.json";
 /// `*` among the [`Cors::origins`]: every page.
 pub const ANY_ORIGIN: &str = "*";
 
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CorsSettings {
     /// For every API without a setting of its own, and where there is no API. Absent: as if there were no origins.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -29,7 +30,7 @@ impl CorsSettings {
     }
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Cors {
     /// As browsers write them (`https://host`, `http://host:port`), or [`ANY_ORIGIN`] alone. None: no page may call.

@@ -51,6 +51,8 @@ macro_rules! endpoints {
 endpoints! {
     /// Whether the operator answers at all.
     Health => GET "/healthz", Public;
+    /// This contract as an OpenAPI 3.1 document.
+    OpenApi => GET "/v1/openapi.json", Public;
     /// The cluster: name, provider, versions, addresses.
     Info => GET "/v1/info", Read;
     /// Whether a bundle has been uploaded: 204 or 404.

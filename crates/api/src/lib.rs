@@ -6,6 +6,7 @@ pub mod client;
 pub mod cluster;
 pub mod cors;
 pub mod endpoint;
+pub mod openapi;
 pub mod replica;
 pub mod routes;
 pub mod wire;

@@ -1,14 +1,18 @@
 //! Bodies of the operator's HTTP API.
 
 use identity::Principal;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use spec::realtime::{Api, PredictorType};
 use time::OffsetDateTime;
 
-use crate::cluster::ApiCertificate;
+use crate::{
+    cluster::ApiCertificate,
+    openapi::{Moment, PrincipalForm},
+};
 
 /// Every refusal, of the operator and of the gateways.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ErrorBody {
     /// Stable, for scripts.
     pub kind: String,
@@ -17,7 +21,7 @@ pub struct ErrorBody {
     pub request_id: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Info {
     pub cluster_name: String,
     /// `local` or `aws`.
@@ -38,7 +42,7 @@ pub struct Info {
 }
 
 /// A gateway's answer to `GET /healthz`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct GatewayHealth {
     /// `ok`.
     pub status: String,
@@ -47,7 +51,7 @@ pub struct GatewayHealth {
     pub routes_version: Option<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DeployRequest {
     /// SHA-256 of an uploaded bundle, lower-case hex.
@@ -55,13 +59,13 @@ pub struct DeployRequest {
     pub apis: Vec<Api>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DeployReply {
     /// One per API of the request, in its order.
     pub apis: Vec<Deployed>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Deployed {
     pub name: String,
     pub action: DeployAction,
@@ -69,7 +73,7 @@ pub struct Deployed {
     pub generation: u64,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DeployAction {
     Created,
@@ -78,13 +82,13 @@ pub enum DeployAction {
     Unchanged,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ApiList {
     pub apis: Vec<ApiSummary>,
 }
 
 /// One API in a listing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ApiSummary {
     pub name: String,
     pub status: ApiStatus,
@@ -96,12 +100,13 @@ pub struct ApiSummary {
     pub generation: u64,
     pub replicas: ReplicaCounts,
     #[serde(with = "time::serde::rfc3339")]
+    #[schemars(with = "Moment")]
     pub updated_at: OffsetDateTime,
     pub updated_by: String,
 }
 
 /// What a caller of the API sees comes first: `Live`, `Updating` and `UpdateFailed` answer requests.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ApiStatus {
     /// Every wanted replica of the present version is ready.
@@ -116,7 +121,7 @@ pub enum ApiStatus {
     Failed,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReplicaCounts {
     pub wanted: u32,
     /// Ready, of any version.
@@ -127,7 +132,7 @@ pub struct ReplicaCounts {
 }
 
 /// One API in full.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ApiDetail {
     #[serde(flatten)]
     pub summary: ApiSummary,
@@ -136,7 +141,7 @@ pub struct ApiDetail {
     pub replicas_detail: Vec<ReplicaDetail>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReplicaDetail {
     pub id: String,
     pub up_to_date: bool,
@@ -147,7 +152,7 @@ pub struct ReplicaDetail {
 }
 
 /// The phases of [`crate::replica::Phase`], and what only the engine knows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ReplicaPhase {
     Starting,
@@ -158,7 +163,7 @@ pub enum ReplicaPhase {
 }
 
 /// One line of a log. Times of lines that carry none are those of their arrival.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LogLine {
     /// RFC 3339, UTC.
     pub time: String,
@@ -172,7 +177,7 @@ pub struct LogLine {
     pub request_id: Option<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LogQuery {
     #[serde(default)]
     pub follow: bool,
@@ -186,22 +191,24 @@ fn default_tail() -> usize {
 }
 
 /// The value of an API key; goes to the administrator who asked for it and nowhere else.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ApiKeyReply {
     pub api_key: String,
 }
 
 /// A session: for `Authorization: Cortex-Session <token>` on routes that change nothing.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
 pub struct SessionReply {
     pub token: String,
     #[serde(with = "time::serde::rfc3339")]
+    #[schemars(with = "Moment")]
     pub expires_at: OffsetDateTime,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AuditQuery {
     #[serde(with = "time::serde::rfc3339")]
+    #[schemars(with = "Moment")]
     pub since: OffsetDateTime,
     /// Of the newest.
     #[serde(default = "default_events")]
@@ -217,7 +224,7 @@ fn default_events() -> usize {
     1_000
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AuditReply {
     /// Oldest first.
     pub events: Vec<AuditEvent>,
@@ -226,14 +233,16 @@ pub struct AuditReply {
 }
 
 /// One request to the operator, or several equal ones of the same seconds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AuditEvent {
     #[serde(with = "time::serde::rfc3339")]
+    #[schemars(with = "Moment")]
     pub time: OffsetDateTime,
     pub request_id: String,
     pub outcome: AuditOutcome,
     /// Who it was; absent if nobody has proved it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<PrincipalForm>")]
     pub principal: Option<Principal>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub via: Option<AuditVia>,
@@ -257,7 +266,7 @@ impl AuditEvent {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AuditOutcome {
     /// The caller may do that. Whether it was done, the status tells.
@@ -272,7 +281,7 @@ pub enum AuditOutcome {
     Unavailable,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AuditVia {
     /// A signature, or a local cluster's token.

@@ -69,6 +69,7 @@ pub(crate) fn router(context: Arc<Context>) -> Router {
 fn handler(endpoint: Endpoint) -> MethodRouter<Arc<Context>> {
     match endpoint {
         Endpoint::Health => get(handlers::health),
+        Endpoint::OpenApi => get(handlers::openapi),
         Endpoint::Info => get(handlers::info),
         Endpoint::HasBundle => get(handlers::has_bundle),
         Endpoint::PutBundle => put(handlers::put_bundle),

@@ -24,7 +24,7 @@ pub use emit::to_yaml;
 use crate::{document::Document, problem::Invalid, schema};
 
 /// One `kind: RealtimeAPI` of `cortex.yaml`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Api {
     /// DNS-1035 label of at most 42 characters, unique in a cluster.
@@ -44,7 +44,7 @@ pub enum Kind {
 }
 
 /// What answers a request.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Predictor {
     pub r#type: PredictorType,
@@ -71,7 +71,7 @@ pub enum PredictorType {
 }
 
 /// What one replica asks of its machine.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Compute {
     /// Thousandths of a core.
@@ -80,7 +80,7 @@ pub struct Compute {
     pub mem_bytes: Option<u64>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Networking {
     /// Path prefix under which the gateway serves the API; starts with `/`, does not end with one.
@@ -96,7 +96,7 @@ pub struct Networking {
     pub max_queue_length: Option<u32>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Autoscaling {
     pub min_replicas: u32,
@@ -104,7 +104,7 @@ pub struct Autoscaling {
 }
 
 /// How far an update may go above and below the wanted number of replicas.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UpdateStrategy {
     pub max_surge: Share,
@@ -112,7 +112,7 @@ pub struct UpdateStrategy {
 }
 
 /// A number of replicas, or a percentage of the wanted number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Share {
     Count(u32),

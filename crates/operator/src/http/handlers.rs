@@ -28,6 +28,10 @@ pub(super) async fn health() -> Json<serde_json::Value> {
     Json(serde_json::json!({ "status": "ok" }))
 }
 
+pub(super) async fn openapi() -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], api::openapi::document()).into_response()
+}
+
 pub(super) async fn info(State(context): Ctx) -> Result<Json<Info>, Refusal> {
     Ok(Json(context.app.info().await?))
 }
