@@ -34,6 +34,21 @@ pub struct ReplicaSpec {
     pub onnxruntime: Option<PathBuf>,
     /// How long a draining replica waits for its last requests.
     pub drain_timeout: Duration,
+    /// Memory that it may have, in bytes.
+    #[serde(default)]
+    pub mem_bytes: Option<u64>,
+    /// Requests in flight and waiting, [`DEFAULT_REPLICA_CONCURRENCY`] if absent.
+    #[serde(default)]
+    pub max_replica_concurrency: Option<u32>,
+}
+
+/// Requests that one replica takes at a time.
+pub const DEFAULT_REPLICA_CONCURRENCY: u32 = 1024;
+
+impl ReplicaSpec {
+    pub fn max_replica_concurrency(&self) -> u32 {
+        self.max_replica_concurrency.unwrap_or(DEFAULT_REPLICA_CONCURRENCY)
+    }
 }
 
 /// What the container of a replica on Amazon ECS is told, as JSON in the environment variable [`TASK_VARIABLE`]
@@ -50,6 +65,9 @@ pub struct TaskSpec {
     pub bundle: String,
     /// The ONNX Runtime library within the container.
     pub onnxruntime: PathBuf,
+    /// As in [`ReplicaSpec`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_replica_concurrency: Option<u32>,
 }
 
 /// Where a container finds its [`TaskSpec`].

@@ -189,8 +189,17 @@ mod tests {
             python_path: None,
             processes_per_replica: 1,
             threads_per_process: 1,
+            server_side_batching: None,
+            request_timeout: None,
         };
         let compute = Compute { cpu_millis: 200, mem_bytes: None };
-        Workload { api: "iris".to_owned(), version: "1".to_owned(), predictor, compute, bundle: "cccc".to_owned() }
+        Workload {
+            api: "iris".to_owned(),
+            version: "1".to_owned(),
+            predictor,
+            compute,
+            max_replica_concurrency: None,
+            bundle: "cccc".to_owned(),
+        }
     }
 }

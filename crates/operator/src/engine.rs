@@ -21,6 +21,8 @@ pub struct Workload {
     pub version: String,
     pub predictor: Predictor,
     pub compute: Compute,
+    /// As in [`api::replica::ReplicaSpec`].
+    pub max_replica_concurrency: Option<u32>,
     /// SHA-256 of the bundle.
     pub bundle: String,
 }

@@ -123,6 +123,7 @@ impl Reconciler {
                 version,
                 predictor: api.predictor.clone(),
                 compute: api.compute.clone(),
+                max_replica_concurrency: api.autoscaling.max_replica_concurrency,
                 bundle: deployment.specification.bundle.clone(),
             };
             self.engine.scale(&workload, targets.new).await?;

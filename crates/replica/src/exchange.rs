@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, StatusCode,
-    header::{CONTENT_TYPE, InvalidHeaderValue},
+    header::CONTENT_TYPE,
     request::Parts,
 };
 use tokio::sync::mpsc;
@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use crate::{predictor::PredictError, query};
 
 /// About the connection and not the request (RFC 9110, 7.6.1); predictors do not see them.
-const HOP_BY_HOP: [&str; 7] =
+pub(crate) const HOP_BY_HOP: [&str; 7] =
     ["connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"];
 
 pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -74,13 +74,5 @@ impl Reply {
 
     pub(crate) fn json(body: impl Into<Bytes>) -> Self {
         Self::new(JSON, body)
-    }
-
-    /// Fails if the content type cannot be a header.
-    pub(crate) fn of_type(content_type: &str, body: impl Into<Bytes>) -> Result<Self, PredictError> {
-        let told = |_: InvalidHeaderValue| {
-            PredictError::BadResponse("the predictor answered with a content type that is none".to_owned())
-        };
-        Ok(Self::new(HeaderValue::try_from(content_type).map_err(told)?, body))
     }
 }

@@ -8,10 +8,12 @@
 //!   queues and refusals are not its business.
 //! - `onnx`: an ONNX model, run in this process by ONNX Runtime, whose library is fetched once per machine.
 //! - `python`: a Python class, run in worker processes over private sockets.
+//! - `batching`: requests gathered, for predictors that answer many at once.
 //! - `server`: HTTP/1.1 in front of either, with the queue and the drain rule.
 
 #![cfg_attr(test, expect(clippy::unwrap_used, reason = "a test"))]
 
+mod batching;
 mod command;
 mod error;
 mod exchange;

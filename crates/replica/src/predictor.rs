@@ -22,6 +22,9 @@ pub(crate) enum PredictError {
     /// The process that worked on the request ended.
     #[error("the process that worked on this request ended before it answered")]
     Died,
+    /// It took longer than a request may, and its process was ended.
+    #[error("the predictor took too long for this request, and its process was ended; `predictor.request_timeout` says how long it may take")]
+    TimedOut,
 }
 
 /// Turns requests into replies, many at a time.
@@ -31,6 +34,11 @@ pub(crate) trait Predictor: Send + Sync + 'static {
 
     /// How many requests are worth having in flight; more wait in the server's queue.
     fn concurrency(&self) -> usize;
+
+    /// Whether dropping [`Predictor::predict`] is enough when the caller has gone. If not, the server lets it end.
+    fn forgets_callers(&self) -> bool {
+        false
+    }
 
     /// What callers may know of it, as fields of the JSON that `GET /` answers.
     fn describe(&self) -> Map<String, Value>;

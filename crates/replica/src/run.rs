@@ -27,8 +27,12 @@ pub struct Limits {
     pub grace: Duration,
     /// Longest request body, in bytes.
     pub body: usize,
-    /// Requests that may wait for a free worker.
-    pub queue: usize,
+    /// How long a worker process may work on a request, unless `predictor.request_timeout` says otherwise.
+    pub request: Duration,
+    /// The same once its caller has gone.
+    pub abandoned: Duration,
+    /// Between two looks at what worker processes do.
+    pub watch: Duration,
     /// Wait before the second attempt to replace a worker process; doubles up to fifty times this.
     pub backoff: Duration,
     /// Attempts in a row to replace a worker process before the replica gives up.
@@ -44,7 +48,9 @@ impl Default for Limits {
             init: Duration::from_mins(5),
             grace: Duration::from_millis(300),
             body: 64 << 20,
-            queue: 1024,
+            request: Duration::from_mins(5),
+            abandoned: Duration::from_secs(30),
+            watch: Duration::from_secs(1),
             backoff: Duration::from_millis(100),
             replacements: 5,
             close: Duration::from_secs(2),
@@ -106,6 +112,6 @@ async fn load(spec: &ReplicaSpec, limits: &Limits, status: &StatusFile) -> Resul
     }
     Ok(match spec.predictor.r#type {
         PredictorType::Onnx => Arc::new(onnx::load(spec, &path, limits, status).await?),
-        PredictorType::Python => Arc::new(python::load(spec, limits, status).await?),
+        PredictorType::Python => python::load(spec, limits, status).await?,
     })
 }

@@ -61,6 +61,22 @@ pub struct Predictor {
     pub processes_per_replica: u32,
     /// Requests one process answers at a time (`python`), or ONNX Runtime's intra-operator threads (`onnx`).
     pub threads_per_process: u32,
+    /// Requests are answered many at a time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_side_batching: Option<ServerSideBatching>,
+    /// Seconds that a worker process may work on a request (`python`), 1 to 86400; 300 if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_timeout: Option<u32>,
+}
+
+/// How requests are gathered for a predictor that answers many at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServerSideBatching {
+    /// 2 to 1024.
+    pub max_batch_size: u32,
+    /// The longest that a request waits for others, 1 to 60,000.
+    pub batch_interval_millis: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -101,6 +117,9 @@ pub struct Networking {
 pub struct Autoscaling {
     pub min_replicas: u32,
     pub max_replicas: u32,
+    /// Requests in flight and waiting in one replica, 1 to 30,000; 1024 if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_replica_concurrency: Option<u32>,
 }
 
 /// How far an update may go above and below the wanted number of replicas.

@@ -80,6 +80,7 @@ impl Definition {
             bucket: settings.bucket.clone(),
             bundle: workload.bundle.clone(),
             onnxruntime: PathBuf::from(ONNXRUNTIME),
+            max_replica_concurrency: workload.max_replica_concurrency,
         };
         let task = serde_json::to_string(&task).map_err(|error| EngineError::Failed(error.to_string()))?;
         check_size(&task)?;

@@ -210,10 +210,12 @@ pub fn workload(api: &str, version: &str) -> Workload {
         python_path: None,
         processes_per_replica: 1,
         threads_per_process: 1,
+        server_side_batching: None,
+        request_timeout: None,
     };
     let compute = Compute { cpu_millis: 50, mem_bytes: Some(64 * 1024 * 1024) };
     let (api, version) = (api.to_owned(), version.to_owned());
-    Workload { api, version, predictor, compute, bundle: "cccc".to_owned() }
+    Workload { api, version, predictor, compute, max_replica_concurrency: None, bundle: "cccc".to_owned() }
 }
 
 /// How many replicas of a version are in each phase.

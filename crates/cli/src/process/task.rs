@@ -52,6 +52,9 @@ pub async fn task() -> Result<(), Failure> {
         python: "python3".into(),
         onnxruntime: Some(task.onnxruntime),
         drain_timeout: DRAIN,
+        // Kept by ECS, and not told: what is told is part of the task definition, and would make another of every present one.
+        mem_bytes: None,
+        max_replica_concurrency: task.max_replica_concurrency,
     };
     Box::pin(::replica::run(spec, stop_requested()?))
         .await

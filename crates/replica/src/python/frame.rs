@@ -1,37 +1,81 @@
-//! What goes over a worker's socket. A frame is the length of a JSON header and of a body (two 32-bit big-endian
-//! numbers), then the header, then the body, so that payloads are never copied into JSON.
+//! What goes over a worker's socket, as `worker/cortex_worker/__init__.py` describes it. What is said once per request is
+//! kept short; payloads are never part of JSON.
 
-use std::io;
+use std::{collections::VecDeque, io};
 
-use bytes::Bytes;
+use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::UnixStream;
 
-/// Headers hold tracebacks and request headers, not payloads.
-const MAX_HEADER: u32 = 16 << 20;
+/// Meta parts hold tracebacks and request headers, not payloads.
+const MAX_META: usize = 64 << 20;
 /// Far above any sane answer; below it a broken worker cannot make us allocate all memory.
-const MAX_BODY: u32 = 1 << 30;
-/// Bodies up to this size are copied behind their header and written with one system call.
+const MAX_BODY: usize = 1 << 30;
+/// Bodies up to this size are copied behind their head, to be written with other frames by one system call.
 const SMALL_BODY: usize = 16 << 10;
+const HEAD: usize = 16;
 
-/// From the replica to a worker.
-#[derive(Debug, Serialize)]
-#[serde(tag = "type", rename_all = "lowercase")]
-pub(super) enum ToWorker {
-    Init { path: String, python_path: String, project: String, config: Map<String, Value>, threads: u32 },
-    Predict { id: u64, content_type: Option<String>, headers: Map<String, Value>, query: Vec<(String, String)> },
-    Stop,
+/// Frames to a worker.
+pub(super) const INIT: u8 = b'i';
+pub(super) const PREDICT: u8 = b'p';
+pub(super) const BATCH: u8 = b'b';
+pub(super) const CANCEL: u8 = b'c';
+pub(super) const CREDIT: u8 = b'k';
+pub(super) const STOP: u8 = b's';
+
+/// Frames from a worker.
+pub(super) const READY: u8 = b'r';
+pub(super) const FAILED: u8 = b'f';
+pub(super) const RESULT: u8 = b'R';
+pub(super) const RESULTS: u8 = b'B';
+pub(super) const ERROR: u8 = b'E';
+pub(super) const START: u8 = b'H';
+pub(super) const PIECE: u8 = b'D';
+pub(super) const END: u8 = b'Z';
+pub(super) const DONE: u8 = b'd';
+pub(super) const LINE: u8 = b'L';
+
+/// Pieces of a stream that may be under way to one caller.
+pub(super) const WINDOW: usize = 16;
+
+#[derive(Debug)]
+pub(super) struct Frame {
+    pub(super) kind: u8,
+    /// Of the request it is about.
+    pub(super) number: u32,
+    pub(super) meta: Bytes,
+    pub(super) body: Bytes,
 }
 
-/// From a worker to the replica.
+/// The meta part of [`INIT`].
+#[derive(Debug, Serialize)]
+pub(super) struct Init<'a> {
+    pub(super) path: &'a str,
+    pub(super) python_path: &'a str,
+    pub(super) project: &'a str,
+    pub(super) config: &'a Map<String, Value>,
+    pub(super) threads: u32,
+    pub(super) batching: bool,
+}
+
+/// The meta part of [`READY`].
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+pub(super) struct Ready {
+    /// Headers or the query are wanted.
+    pub(super) headers: bool,
+    /// Requests can be cancelled, and many wait at a time.
+    pub(super) r#async: bool,
+    /// [`DONE`] follows every answer.
+    pub(super) hook: bool,
+}
+
+/// The meta part of [`FAILED`].
 #[derive(Debug, Deserialize)]
-#[serde(tag = "type", rename_all = "lowercase")]
-pub(super) enum FromWorker {
-    Ready,
-    Failed { stage: Stage, message: String, traceback: Option<String> },
-    Result { id: u64, content_type: String },
-    Error { id: u64, kind: ErrorKind, message: String, traceback: Option<String> },
+pub(super) struct Failed {
+    pub(super) stage: Stage,
+    pub(super) message: String,
+    pub(super) traceback: String,
 }
 
 /// Where the start of a worker stopped.
@@ -43,83 +87,106 @@ pub(super) enum Stage {
     Init,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum ErrorKind {
-    PredictorRaised,
-    BadRequest,
-    BadResponse,
+/// The first frame of what was read, if all of it was.
+pub(super) fn next(read: &mut BytesMut) -> io::Result<Option<Frame>> {
+    let Some((mut head, rest)) = read.split_at_checked(HEAD) else { return Ok(None) };
+    let kind = head.get_u8();
+    head.advance(3);
+    let number = head.get_u32();
+    let (meta, body) = (head.get_u32() as usize, head.get_u32() as usize);
+    if meta > MAX_META || body > MAX_BODY {
+        let text = format!("a frame of {meta} + {body} bytes: did something else write to file descriptor 0?");
+        return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+    }
+    if rest.len() < meta + body {
+        read.reserve(HEAD + meta + body - read.len());
+        return Ok(None);
+    }
+    read.advance(HEAD);
+    let meta = read.split_to(meta).freeze();
+    Ok(Some(Frame { kind, number, meta, body: read.split_to(body).freeze() }))
 }
 
-/// The bytes of a frame, in one or two parts.
-pub(super) async fn write(socket: &mut (impl AsyncWrite + Unpin), header: &ToWorker, body: &[u8]) -> io::Result<()> {
-    let too_long = |_| io::Error::other("the frame is too long");
-    let header = serde_json::to_vec(header)?;
-    let mut start = Vec::with_capacity(8 + header.len() + body.len().min(SMALL_BODY));
-    start.extend(u32::try_from(header.len()).map_err(too_long)?.to_be_bytes());
-    start.extend(u32::try_from(body.len()).map_err(too_long)?.to_be_bytes());
-    start.extend(header);
-    if body.len() <= SMALL_BODY {
-        start.extend(body);
-        return socket.write_all(&start).await;
-    }
-    socket.write_all(&start).await?;
-    socket.write_all(body).await
+/// Frames on their way to a worker.
+#[derive(Debug, Default)]
+pub(super) struct Outbox {
+    parts: VecDeque<Bytes>,
+    last: BytesMut,
 }
 
-/// The next frame; `None` if the other side closed the socket between two frames.
-pub(super) async fn read(socket: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<(FromWorker, Bytes)>> {
-    let header_len = match socket.read_u32().await {
-        Ok(length) => length,
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    let body_len = socket.read_u32().await?;
-    if header_len > MAX_HEADER || body_len > MAX_BODY {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidData,
-            format!("a frame of {header_len} + {body_len} bytes: did something else write to file descriptor 0?"),
-        ));
+impl Outbox {
+    pub(super) fn push(&mut self, kind: u8, number: u32, meta: &[u8], body: Bytes) {
+        let length = |bytes: &[u8]| u32::try_from(bytes.len()).expect("the server's limit of a body is far below 4 GiB");
+        self.last.reserve(HEAD + meta.len() + body.len().min(SMALL_BODY));
+        self.last.put_u32(u32::from(kind) << 24);
+        self.last.put_u32(number);
+        self.last.put_u32(length(meta));
+        self.last.put_u32(length(&body));
+        self.last.put_slice(meta);
+        if body.len() <= SMALL_BODY {
+            self.last.put_slice(&body);
+        } else {
+            self.parts.push_back(self.last.split().freeze());
+            self.parts.push_back(body);
+        }
     }
-    let mut header = vec![0; header_len as usize];
-    socket.read_exact(&mut header).await?;
-    let mut body = vec![0; body_len as usize];
-    socket.read_exact(&mut body).await?;
-    Ok(Some((serde_json::from_slice(&header)?, body.into())))
+
+    /// Writes as much as the socket takes now; whether that was all.
+    pub(super) fn write_to(&mut self, socket: &UnixStream) -> io::Result<bool> {
+        loop {
+            if self.parts.is_empty() && !self.last.is_empty() {
+                self.parts.push_back(self.last.split().freeze());
+            }
+            let Some(part) = self.parts.front_mut() else { return Ok(true) };
+            match socket.try_write(part) {
+                Ok(written) if written == part.len() => drop(self.parts.pop_front()),
+                Ok(written) => part.advance(written),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Err(error) => return Err(error),
+            }
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn raw(header: &str, body: &[u8]) -> Vec<u8> {
-        let lengths = [header.len() as u32, body.len() as u32].map(u32::to_be_bytes).concat();
-        [&lengths, header.as_bytes(), body].concat()
+    fn raw(kind: u8, number: u8, meta: &[u8], body: &[u8]) -> Vec<u8> {
+        let head =
+            [kind, 0, 0, 0, 0, 0, 0, number, 0, 0, 0, meta.len() as u8, 0, 0, (body.len() >> 8) as u8, body.len() as u8];
+        [&head[..], meta, body].concat()
     }
 
     #[tokio::test]
     async fn frames_are_as_the_worker_expects_them() {
-        let mut out = Vec::new();
-        let predict =
-            ToWorker::Predict { id: 7, content_type: None, headers: Map::new(), query: vec![("k".into(), "v".into())] };
-        write(&mut out, &predict, b"xy").await.unwrap();
-        let header = r#"{"type":"predict","id":7,"content_type":null,"headers":{},"query":[["k","v"]]}"#;
-        assert_eq!(out, raw(header, b"xy"));
-        let body = vec![1; SMALL_BODY + 1];
-        out.clear();
-        write(&mut out, &ToWorker::Stop, &body).await.unwrap();
-        assert_eq!(out, raw(r#"{"type":"stop"}"#, &body));
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let mut outbox = Outbox::default();
+        let big = vec![1; SMALL_BODY + 1];
+        outbox.push(PREDICT, 7, b"meta", Bytes::from_static(b"xy"));
+        outbox.push(STOP, 0, b"", big.clone().into());
+        ours.writable().await.unwrap();
+        assert!(outbox.write_to(&ours).unwrap());
+        let want = [raw(b'p', 7, b"meta", b"xy"), raw(b's', 0, b"", &big)].concat();
+        let mut got = BytesMut::new();
+        while got.len() < want.len() {
+            theirs.readable().await.unwrap();
+            let _ = theirs.try_read_buf(&mut got);
+        }
+        assert!(got == want);
     }
 
-    #[tokio::test]
-    async fn a_socket_closed_between_frames_is_the_end_and_within_one_an_error() {
-        let frame = raw(r#"{"type":"result","id":3,"content_type":"a/b"}"#, b"body");
-        let mut socket = frame.as_slice();
-        let (header, body) = read(&mut socket).await.unwrap().unwrap();
-        assert!(matches!(header, FromWorker::Result { id: 3, content_type } if content_type == "a/b"));
-        assert_eq!(&body[..], b"body");
-        assert!(read(&mut socket).await.unwrap().is_none());
-        assert!(read(&mut &frame[..20]).await.is_err());
-        assert!(read(&mut [0xff_u8; 8].as_slice()).await.is_err());
+    #[test]
+    fn frames_come_whole_or_not_yet() {
+        let all = [raw(RESULT, 3, b"a/b", b"body"), raw(DONE, 3, b"", b"")].concat();
+        for cut in 0..23 {
+            assert!(next(&mut BytesMut::from(&all[..cut])).unwrap().is_none(), "{cut}");
+        }
+        let mut read = BytesMut::from(&all[..]);
+        let frame = next(&mut read).unwrap().unwrap();
+        assert_eq!((frame.kind, frame.number, &frame.meta[..], &frame.body[..]), (RESULT, 3, &b"a/b"[..], &b"body"[..]));
+        assert_eq!(next(&mut read).unwrap().unwrap().kind, DONE);
+        assert!(next(&mut read).unwrap().is_none());
+        assert!(next(&mut BytesMut::from(&[0xff_u8; 16][..])).is_err());
     }
 }

@@ -28,8 +28,9 @@ pub(crate) struct Slot {
 }
 
 impl Admission {
-    pub(crate) fn new(in_flight: usize, queue: usize) -> Self {
-        Self { places: Arc::new(Semaphore::new(in_flight + queue)), slots: Arc::new(Semaphore::new(in_flight)) }
+    /// `all`: in flight and waiting together.
+    pub(crate) fn new(in_flight: usize, all: usize) -> Self {
+        Self { places: Arc::new(Semaphore::new(all)), slots: Arc::new(Semaphore::new(in_flight.min(all))) }
     }
 
     /// `None` if the queue is full.
@@ -53,7 +54,7 @@ mod tests {
 
     #[tokio::test]
     async fn full_means_in_flight_and_queue_are() {
-        let admission = Admission::new(1, 1);
+        let admission = Admission::new(1, 2);
         let first = admission.enter().expect("free").slot().await;
         let second = admission.enter().expect("the queue is empty");
         assert!(admission.enter().is_none());

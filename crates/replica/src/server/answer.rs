@@ -55,7 +55,7 @@ impl Service {
             api: spec.api.clone(),
             replica: spec.replica.clone(),
             about: Value::from(about).to_string().into(),
-            admission: Admission::new(predictor.concurrency(), limits.queue),
+            admission: Admission::new(predictor.concurrency(), spec.max_replica_concurrency() as usize),
             predictor,
             body_limit: limits.body,
             draining: AtomicBool::new(false),
@@ -103,6 +103,10 @@ impl Service {
         };
         let request = Request { id, head, body };
         let slot = place.slot().await;
+        if self.predictor.forgets_callers() {
+            let outcome = self.predictor.predict(request).await;
+            return outcome.map(|reply| response(reply, slot)).map_err(Refusal::Predict);
+        }
         let predictor = Arc::clone(&self.predictor);
         // A task of its own: when the caller goes away this future is dropped, but the predictor works on, and its slot
         // is taken until it is done.

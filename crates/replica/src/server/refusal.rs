@@ -30,6 +30,7 @@ impl Refusal {
                 StatusCode::INTERNAL_SERVER_ERROR
             }
             Self::Predict(PredictError::Died) => StatusCode::BAD_GATEWAY,
+            Self::Predict(PredictError::TimedOut) => StatusCode::GATEWAY_TIMEOUT,
         }
     }
 
@@ -43,6 +44,7 @@ impl Refusal {
             Self::Predict(PredictError::Raised { .. }) => "predictor_raised",
             Self::Predict(PredictError::BadResponse(_)) => "bad_response",
             Self::Predict(PredictError::Died) => "predictor_died",
+            Self::Predict(PredictError::TimedOut) => "predictor_timeout",
         }
     }
 }

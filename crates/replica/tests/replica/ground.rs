@@ -55,6 +55,8 @@ impl Ground {
             python_path: None,
             processes_per_replica: 1,
             threads_per_process: 1,
+            server_side_batching: None,
+            request_timeout: None,
         };
         let spec = ReplicaSpec {
             api: "digits".to_owned(),
@@ -68,6 +70,8 @@ impl Ground {
             python: "python3".into(),
             onnxruntime: None,
             drain_timeout: DEADLINE,
+            mem_bytes: None,
+            max_replica_concurrency: None,
         };
         let limits = Limits {
             grace: Duration::from_millis(50),

@@ -57,7 +57,7 @@ async fn as_many_requests_at_once_as_processes_times_threads() {
 #[tokio::test]
 async fn more_than_the_queue_holds_is_refused_at_once() {
     let mut ground = Ground::python(GATED);
-    ground.limits.queue = 1;
+    ground.spec.max_replica_concurrency = Some(2);
     let running = ground.ready().await;
     let mut posts: Vec<_> = (0..3).map(|index| running.posting(&index.to_string())).collect();
     // One is in flight and one waits, whichever they are; the third is answered while the gate is shut.

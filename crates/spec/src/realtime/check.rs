@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Api, Autoscaling, Compute, Kind, Networking, Predictor, PredictorType, Share, UpdateStrategy, legacy, quantity,
+    Api, Autoscaling, Compute, Kind, Networking, Predictor, PredictorType, ServerSideBatching, Share, UpdateStrategy, legacy, quantity,
     rules, written,
 };
 use crate::{
@@ -112,6 +112,8 @@ fn predictor(document: &mut Document<'_>, written: Option<At<written::Predictor>
         python_path: None,
         processes_per_replica: 1,
         threads_per_process: 1,
+        server_side_batching: None,
+        request_timeout: None,
     };
     let Some(At { value: written, node }) = written else { return predictor };
     let r#type = document.required(node, "type", written.r#type, "`onnx` or `python`").map(|t| t.value);
@@ -131,10 +133,25 @@ fn predictor(document: &mut Document<'_>, written: Option<At<written::Predictor>
     predictor.processes_per_replica = processes.unwrap_or(1);
     let threads = document.optional(written.threads_per_process, within(1..=rules::MAX_THREADS));
     predictor.threads_per_process = threads.unwrap_or(1);
+    predictor.server_side_batching = batching(document, written.server_side_batching);
+    predictor.request_timeout = document.optional(written.request_timeout, within(1..=rules::MAX_REQUEST_TIMEOUT));
     for field in predictor.foreign_fields() {
         document.refuse_field(node, field, rules::python_only(field));
     }
     predictor
+}
+
+fn batching(
+    document: &mut Document<'_>,
+    written: Option<At<written::ServerSideBatching>>,
+) -> Option<ServerSideBatching> {
+    let At { value: written, node } = written?;
+    let size = document.required(node, "max_batch_size", written.max_batch_size, "for example `max_batch_size: 16`");
+    let help = "for example `batch_interval: 10ms`";
+    let interval = document.required(node, "batch_interval", written.batch_interval, help);
+    let size = size.and_then(|size| document.check(size, within(rules::BATCH_SIZE)));
+    let interval = interval.and_then(|interval| document.check(interval, quantity::batch_interval));
+    Some(ServerSideBatching { max_batch_size: size?, batch_interval_millis: interval? })
 }
 
 fn env(document: &mut Document<'_>, written: Option<At<BTreeMap<String, At<String>>>>) -> BTreeMap<String, String> {
@@ -166,7 +183,9 @@ fn compute(document: &mut Document<'_>, written: Option<At<written::Compute>>) -
 }
 
 fn autoscaling(document: &mut Document<'_>, written: Option<At<written::Autoscaling>>) -> Autoscaling {
-    let (min, max) = written.map_or((None, None), |w| (w.value.min_replicas, w.value.max_replicas));
+    let (min, max, concurrency) = written.map_or((None, None, None), |At { value: written, .. }| {
+        (written.min_replicas, written.max_replicas, written.max_replica_concurrency)
+    });
     let min_bad = min.is_some();
     let min = document.optional(min, rules::min_replicas);
     let min_bad = min_bad && min.is_none();
@@ -174,10 +193,11 @@ fn autoscaling(document: &mut Document<'_>, written: Option<At<written::Autoscal
     let max = document.optional(max, |max| {
         let max_replicas = within(1..=rules::MAX_REPLICAS)(max)?;
         // Against a minimum that is refused there is nothing to compare.
-        let fixed = if min_bad { Ok(()) } else { rules::fixed(Autoscaling { min_replicas, max_replicas }) };
+        let fixed = if min_bad { Ok(()) } else { rules::fixed(min_replicas, max_replicas) };
         fixed.map(|()| max_replicas)
     });
-    Autoscaling { min_replicas, max_replicas: max.unwrap_or(min_replicas) }
+    let max_replica_concurrency = document.optional(concurrency, within(1..=rules::MAX_REPLICA_CONCURRENCY));
+    Autoscaling { min_replicas, max_replicas: max.unwrap_or(min_replicas), max_replica_concurrency }
 }
 
 fn update_strategy(document: &mut Document<'_>, written: Option<At<written::UpdateStrategy>>) -> UpdateStrategy {

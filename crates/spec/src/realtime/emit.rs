@@ -22,6 +22,12 @@ fn written(api: &Api) -> Value {
     if predictor.r#type == PredictorType::Python {
         of.insert("config".to_owned(), json!(predictor.config));
         of.insert("processes_per_replica".to_owned(), json!(predictor.processes_per_replica));
+        of.extend(predictor.request_timeout.map(|seconds| ("request_timeout".to_owned(), json!(seconds))));
+        of.extend(predictor.server_side_batching.map(|batching| {
+            let interval = format!("{}ms", batching.batch_interval_millis);
+            let written = json!({ "max_batch_size": batching.max_batch_size, "batch_interval": interval });
+            ("server_side_batching".to_owned(), written)
+        }));
         of.extend(predictor.python_path.iter().map(|path| ("python_path".to_owned(), json!(path))));
     }
     let mut asks = Map::from_iter([("cpu".to_owned(), json!(format!("{}m", compute.cpu_millis)))]);
@@ -33,13 +39,18 @@ fn written(api: &Api) -> Value {
         ("max_queue_length", networking.max_queue_length),
     ];
     served.extend(limits.into_iter().filter_map(|(field, limit)| Some((field.to_owned(), json!(limit?)))));
+    let mut of_replicas = Map::from_iter([
+        ("min_replicas".to_owned(), json!(autoscaling.min_replicas)),
+        ("max_replicas".to_owned(), json!(autoscaling.max_replicas)),
+    ]);
+    of_replicas.extend(autoscaling.max_replica_concurrency.map(|n| ("max_replica_concurrency".to_owned(), json!(n))));
     json!({
         "name": name,
         "kind": kind,
         "predictor": of,
         "compute": asks,
         "networking": served,
-        "autoscaling": { "min_replicas": autoscaling.min_replicas, "max_replicas": autoscaling.max_replicas },
+        "autoscaling": of_replicas,
         "update_strategy": {
             "max_surge": share(update_strategy.max_surge),
             "max_unavailable": share(update_strategy.max_unavailable),
@@ -74,9 +85,11 @@ mod tests {
     python_path: src
     processes_per_replica: 3
     threads_per_process: 2
+    server_side_batching: {max_batch_size: 16, batch_interval: 0.025}
+    request_timeout: 20
   compute: {cpu: 1.5, mem: 512Mi}
   networking: {endpoint: /a/b, timeout: 90, max_in_flight: 8, max_queue_length: 0}
-  autoscaling: {min_replicas: 2, max_replicas: 2}
+  autoscaling: {min_replicas: 2, max_replicas: 2, max_replica_concurrency: 7}
   update_strategy: {max_surge: 1, max_unavailable: 10%}
 ";
         let apis = parse("cortex.yaml", text).unwrap_or_else(|invalid| panic!("{invalid:?}"));

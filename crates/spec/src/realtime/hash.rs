@@ -12,13 +12,18 @@ use super::Api;
 const LENGTH: usize = 32;
 
 impl Api {
-    /// Changes when running replicas have to be replaced: with name, kind, predictor, compute and bundle, but not
+    /// Changes when running replicas have to be replaced: with name, kind, predictor, compute, limits of a replica and bundle, but not
     /// with networking, number of replicas or update strategy.
     pub fn replica_hash(&self, bundle_sha256: &str) -> String {
-        let Self { name, kind, predictor, compute, .. } = self;
-        digest(json!({
+        let Self { name, kind, predictor, compute, autoscaling, .. } = self;
+        let mut all = json!({
             "name": name, "kind": kind, "predictor": predictor, "compute": compute, "bundle": bundle_sha256,
-        }))
+        });
+        // Not named when it is not set, or every API of before there was one would have another name.
+        if let Some(most) = autoscaling.max_replica_concurrency {
+            all["max_replica_concurrency"] = json!(most);
+        }
+        digest(all)
     }
 
     /// Changes with anything.

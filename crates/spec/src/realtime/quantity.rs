@@ -33,6 +33,22 @@ pub(super) fn cpu(amount: Amount) -> Result<u32, Refusal> {
     rules::cpu_millis(millis).map(|()| millis)
 }
 
+/// Thousandths of a second.
+pub(super) fn batch_interval(amount: Amount) -> Result<u32, Refusal> {
+    let text = amount.to_string();
+    let millis = match (text.strip_suffix("ms"), text.strip_suffix('s')) {
+        (Some(millis), _) => decimal(millis, 1),
+        (None, Some(seconds)) => decimal(seconds, 1000),
+        (None, None) => decimal(&text, 1000),
+    };
+    let millis = millis.ok_or_else(|| {
+        Refusal::invalid(format!("`{text}` is not a time in whole milliseconds"))
+            .help("seconds such as 0.01, or a text such as 10ms")
+    })?;
+    let millis = u32::try_from(millis).unwrap_or(u32::MAX);
+    rules::batch_interval(millis).map(|()| millis)
+}
+
 /// Bytes.
 pub(super) fn memory(amount: Amount) -> Result<u64, Refusal> {
     let text = amount.to_string();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Api, Autoscaling, Networking, Predictor, PredictorType, Share, UpdateStrategy};
+use super::{Api, Networking, Predictor, PredictorType, Share, UpdateStrategy};
 use crate::{
     problem::Refusal,
     rules::{api_name, only, project_path},
@@ -15,6 +15,10 @@ pub(super) const MAX_THREADS: i64 = 1024;
 pub(super) const MAX_TIMEOUT: i64 = 3600;
 /// More than a gateway has connections.
 pub(super) const MAX_REQUESTS: i64 = 100_000;
+pub(super) const BATCH_SIZE: std::ops::RangeInclusive<i64> = 2..=1024;
+pub(super) const MAX_REQUEST_TIMEOUT: i64 = 86_400;
+pub(super) const MAX_REPLICA_CONCURRENCY: i64 = 30_000;
+const MAX_BATCH_INTERVAL_MILLIS: u32 = 60_000;
 const MAX_ENDPOINT: usize = 1000;
 const MIN_CPU_MILLIS: u32 = 20;
 const MIN_MEM_BYTES: u64 = 20 << 20;
@@ -84,6 +88,13 @@ pub(super) fn cpu_millis(millis: u32) -> Result<(), Refusal> {
     }
 }
 
+pub(super) fn batch_interval(millis: u32) -> Result<(), Refusal> {
+    match millis {
+        1..=MAX_BATCH_INTERVAL_MILLIS => Ok(()),
+        _ => Err(Refusal::range(format!("{millis} ms is out of range: it must be 1 ms to 60 s"))),
+    }
+}
+
 pub(super) fn mem_bytes(bytes: u64) -> Result<(), Refusal> {
     match bytes >= MIN_MEM_BYTES {
         true => Ok(()),
@@ -124,8 +135,7 @@ pub(super) fn min_replicas(min: i64) -> Result<u32, Refusal> {
 }
 
 /// Autoscaling itself is not there yet.
-pub(super) fn fixed(autoscaling: Autoscaling) -> Result<(), Refusal> {
-    let Autoscaling { min_replicas, max_replicas } = autoscaling;
+pub(super) fn fixed(min_replicas: u32, max_replicas: u32) -> Result<(), Refusal> {
     match max_replicas.cmp(&min_replicas) {
         std::cmp::Ordering::Equal => Ok(()),
         std::cmp::Ordering::Less => Err(Refusal::conflict(format!(
@@ -159,6 +169,8 @@ pub(super) fn python_only(field: &str) -> Refusal {
         "processes_per_replica" => {
             "one ONNX Runtime session serves all threads, a second process would only load the model twice"
         }
+        "server_side_batching" => "every request is answered by itself yet",
+        "request_timeout" => "there is no process that could hang",
         "config" => "there is no predictor class to hand it to",
         _ => "no Python code runs",
     };
@@ -186,7 +198,11 @@ impl Api {
         self.compute.mem_bytes.map_or(Ok(()), mem_bytes).map_err(at("compute.mem"))?;
         self.networking.broken_rule()?;
         min_replicas(self.autoscaling.min_replicas.into()).map_err(at("autoscaling.min_replicas"))?;
-        fixed(self.autoscaling).map_err(at("autoscaling.max_replicas"))?;
+        fixed(self.autoscaling.min_replicas, self.autoscaling.max_replicas).map_err(at("autoscaling.max_replicas"))?;
+        if let Some(most) = self.autoscaling.max_replica_concurrency {
+            crate::rules::within::<u32>(1..=MAX_REPLICA_CONCURRENCY)(most.into())
+                .map_err(at("autoscaling.max_replica_concurrency"))?;
+        }
         share(self.update_strategy.max_surge).map_err(at("update_strategy.max_surge"))?;
         share(self.update_strategy.max_unavailable).map_err(at("update_strategy.max_unavailable"))?;
         moves(self.update_strategy).map_err(at("update_strategy"))
@@ -226,6 +242,14 @@ impl Predictor {
         let number = |value: u32, max| crate::rules::within::<u32>(1..=max)(value.into());
         number(self.processes_per_replica, MAX_PROCESSES).map_err(at("processes_per_replica"))?;
         number(self.threads_per_process, MAX_THREADS).map_err(at("threads_per_process"))?;
+        if let Some(seconds) = self.request_timeout {
+            number(seconds, MAX_REQUEST_TIMEOUT).map_err(at("request_timeout"))?;
+        }
+        if let Some(batching) = self.server_side_batching {
+            crate::rules::within::<u32>(BATCH_SIZE)(batching.max_batch_size.into())
+                .map_err(at("server_side_batching.max_batch_size"))?;
+            batch_interval(batching.batch_interval_millis).map_err(at("server_side_batching.batch_interval"))?;
+        }
         match self.foreign_fields().next() {
             Some(field) => Err(at(field)(python_only(field))),
             None => Ok(()),
@@ -239,6 +263,8 @@ impl Predictor {
             ("processes_per_replica", self.processes_per_replica > 1),
             ("config", !self.config.is_empty()),
             ("python_path", self.python_path.is_some()),
+            ("server_side_batching", self.server_side_batching.is_some()),
+            ("request_timeout", self.request_timeout.is_some()),
         ];
         set.into_iter().filter(move |(_, set)| onnx && *set).map(|(field, _)| field)
     }

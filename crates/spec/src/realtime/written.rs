@@ -53,6 +53,21 @@ pub(super) struct Predictor {
     /// Requests one process answers at a time (`python`), or threads that compute one prediction (`onnx`).
     #[schemars(range(min = 1, max = 1024), extend("default" = 1))]
     pub(super) threads_per_process: Option<At<i64>>,
+    /// Hands the predictor many requests at once (`python` only).
+    pub(super) server_side_batching: Option<At<ServerSideBatching>>,
+    /// Seconds that a request may be at work before its process is replaced (`python` only). Default: 300.
+    #[schemars(range(min = 1, max = 86400))]
+    pub(super) request_timeout: Option<At<i64>>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ServerSideBatching {
+    /// Most requests at once. Required.
+    #[schemars(range(min = 2, max = 1024))]
+    pub(super) max_batch_size: Option<At<i64>>,
+    /// The longest that a request waits for others: seconds, or a text such as `10ms`. Required.
+    pub(super) batch_interval: Option<At<Amount>>,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -97,6 +112,9 @@ pub(super) struct Autoscaling {
     /// Most replicas; has to equal `min_replicas` yet. Default: `min_replicas`.
     #[schemars(range(min = 1, max = 10000))]
     pub(super) max_replicas: Option<At<i64>>,
+    /// Requests that one replica answers or lets wait at a time; more are refused. Default: 1024.
+    #[schemars(range(min = 1, max = 30000))]
+    pub(super) max_replica_concurrency: Option<At<i64>>,
 }
 
 #[derive(Deserialize, JsonSchema)]

@@ -93,6 +93,8 @@ impl Entry {
             python: options.python.clone(),
             onnxruntime: options.onnxruntime.clone(),
             drain_timeout: options.drain_timeout,
+            mem_bytes: workload.compute.mem_bytes,
+            max_replica_concurrency: workload.max_replica_concurrency,
         };
         let mut entry = Self { home, life: Life::Running, ready_since: None, child: None };
         if let Err(error) = entry.home.write_spec(&spec).and_then(|()| entry.launch(options)) {

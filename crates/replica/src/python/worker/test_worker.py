@@ -1,6 +1,6 @@
-"""Tests of `worker.py`, each against a real process over a real socket. Nothing but the standard library.
+"""Tests of the worker, each against a real process over a real socket. Nothing but the standard library.
 
-    python3 -m unittest discover -s crates/replica/src/python -v
+    python3 -m unittest discover -s crates/replica/src/python/worker -v
 
 No test waits for a time; every wait is for a frame, a line or an exit, and fails after `TIMEOUT` seconds.
 """
@@ -81,10 +81,28 @@ class PythonPredictor:
     def predict(self, payload):
         if payload == "open":
             return payload
-        print("waiting", flush=True)
+        os.write(1, b"waiting\\n")
         os.read(os.open("gate", os.O_RDONLY), 1)
         return payload
 """
+
+
+HEAD = struct.Struct(">BxxxIII")
+TYPES = {
+    "r": "ready",
+    "f": "failed",
+    "R": "result",
+    "B": "results",
+    "E": "error",
+    "H": "head",
+    "D": "piece",
+    "Z": "end",
+    "d": "done",
+}
+
+
+def frame(kind: bytes, number: int, meta: bytes, body: bytes) -> bytes:
+    return HEAD.pack(kind[0], number, len(meta), len(body)) + meta + body
 
 
 class Worker:
@@ -92,6 +110,8 @@ class Worker:
 
     def __init__(self, project: Path) -> None:
         self.project = project
+        # Request id, stream and text of what was printed while a request was answered.
+        self.lines: list[tuple[str, str, str]] = []
         self.socket, theirs = socket.socketpair()
         self.socket.settimeout(TIMEOUT)
         environment = {"PATH": os.environ["PATH"], "LC_ALL": "C"}
@@ -104,14 +124,29 @@ class Worker:
         )
         theirs.close()
 
-    def send(self, header: dict[str, Any], body: bytes = b"") -> None:
-        encoded = json.dumps(header).encode()
-        self.socket.sendall(struct.pack(">II", len(encoded), len(body)) + encoded + body)
+    def send(self, kind: bytes, number: int = 0, meta: bytes = b"", body: bytes = b"") -> None:
+        self.socket.sendall(frame(kind, number, meta, body))
 
     def receive(self) -> tuple[dict[str, Any], bytes]:
-        header_length, body_length = struct.unpack(">II", self._read(8))
-        header: dict[str, Any] = json.loads(self._read(header_length))
-        return header, self._read(body_length)
+        """The next frame that is not a line of output, which `lines` keeps."""
+        while True:
+            kind, number, meta_length, body_length = HEAD.unpack(self._read(HEAD.size))
+            meta, body = self._read(meta_length), self._read(body_length)
+            if kind == ord("L"):
+                request_id, stream = meta.split(b"\n")
+                self.lines.append((request_id.decode(), stream.decode(), body.decode()))
+                continue
+            text = meta.decode()
+            header: Any = {"type": TYPES[chr(kind)]}
+            if chr(kind) not in "rf":
+                header["id"] = number
+            if chr(kind) == "B":
+                header["answers"] = json.loads(text)
+            elif text.startswith("{"):
+                header.update(json.loads(text))
+            elif chr(kind) in "RH":
+                header["content_type"] = text
+            return header, body
 
     def init(self, **changes: Any) -> dict[str, Any]:
         """Starts the predictor; the first frame that the worker sends."""
@@ -120,19 +155,38 @@ class Worker:
 
     def send_init(self, **changes: Any) -> None:
         project = str(self.project)
-        frame = {"path": "predictor.py", "python_path": project, "project": project, "config": {}, "threads": 1}
-        self.send({"type": "init", **frame, **changes})
+        settings = {"path": "predictor.py", "python_path": project, "project": project, "config": {}, "threads": 1}
+        self.send(b"i", 0, json.dumps({**settings, **changes}).encode())
 
-    def request(self, number: int, body: bytes = b"", content_type: str | None = JSON, **rest: Any) -> None:
-        header = {"type": "predict", "id": number, "content_type": content_type, "headers": {}, "query": [], **rest}
-        self.send(header, body)
+    def request(
+        self,
+        number: int,
+        body: bytes = b"",
+        content_type: str | None = JSON,
+        headers: dict[str, str] | None = None,
+        query: list[list[str]] | None = None,
+    ) -> None:
+        head = json.dumps([headers, query]) if headers or query else ""
+        self.send(b"p", number, f"request-{number}\n{content_type or ''}\n{head}".encode(), body)
+
+    def batch(self, *bodies: bytes) -> tuple[list[dict[str, Any]], list[object]]:
+        """What is said of each answer, and the answers."""
+        entries = [[f"request-{n}", JSON, len(body), {"x-n": str(n)}, [["n", str(n)]]] for n, body in enumerate(bodies)]
+        self.send(b"b", 1, json.dumps(entries).encode(), b"".join(bodies))
+        header, joined = self.receive()
+        assert header["type"] == "results", header
+        answers: list[object] = []
+        for said in header["answers"]:
+            body, joined = joined[: said["length"]], joined[said["length"] :]
+            answers.append(json.loads(body) if body else None)
+        return header["answers"], answers
 
     def predict(self, body: bytes = b"", content_type: str | None = JSON, **rest: Any) -> tuple[dict[str, Any], bytes]:
         self.request(1, body, content_type, **rest)
         return self.receive()
 
     def stop(self) -> tuple[int, str, str]:
-        self.send({"type": "stop"})
+        self.send(b"s")
         return self.exit()
 
     def exit(self) -> tuple[int, str, str]:
@@ -183,9 +237,10 @@ class WorkerTest(unittest.TestCase):
         self.addCleanup(worker.close)
         return worker
 
-    def ready(self, predictor: str, threads: int = 1, config: object = None, **files: str) -> Worker:
+    def ready(self, predictor: str, threads: int = 1, config: object = None, **init: Any) -> Worker:
+        files = {name: init.pop(name) for name in ("helper",) if name in init}
         worker = self.worker(predictor, **files)
-        self.assertEqual(worker.init(threads=threads, config=config or {}), {"type": "ready"})
+        self.assertEqual(worker.init(threads=threads, config=config or {}, **init)["type"], "ready")
         return worker
 
     def failure(self, predictor: str | None, stage: str, **files: str) -> dict[str, Any]:
@@ -197,7 +252,7 @@ class WorkerTest(unittest.TestCase):
         frame = worker.init(**changes)
         self.assertEqual((frame["type"], frame["stage"]), ("failed", stage), frame)
         self.assertNotIn("\n", frame["message"])
-        self.assertNotIn("worker.py", frame["traceback"])
+        self.assertNotIn("cortex_worker", frame["traceback"])
         self.assertEqual(worker.exit()[0], 1)
         return frame
 
@@ -269,7 +324,7 @@ class Start(WorkerTest):
             ("predict = 3", "no method `predict`"),
             ("def predict(self, image): pass", "wants `image`, but what it can get, by name, is `payload`, `headers`"),
             ("def predict(self, payload, /): pass", "wants `payload`"),
-            ("async def predict(self, payload): pass", "`async def`, which is not supported"),
+            ("def predict(self, payload): pass\n    def post_predict(self, answer): pass", "`PythonPredictor.post_predict` wants `answer`"),
         ):
             with self.subTest(definition):
                 frame = self.failure(f"class PythonPredictor:\n    {definition}\n", "class")
@@ -357,17 +412,17 @@ class Start(WorkerTest):
     def test_siblings_of_a_file_in_a_directory(self) -> None:
         text = "import plain\nfrom . import relative\n" + ECHO
         worker = self.worker(None, src__predictor=text, src__plain="", src__relative="")
-        self.assertEqual(worker.init(path="src/predictor.py"), {"type": "ready"})
+        self.assertEqual(worker.init(path="src/predictor.py")["type"], "ready")
 
     def test_file_name_that_is_no_identifier(self) -> None:
         worker = self.worker(None)
         (worker.project / "my-predictor.py").write_text(ECHO)
-        self.assertEqual(worker.init(path="my-predictor.py"), {"type": "ready"})
+        self.assertEqual(worker.init(path="my-predictor.py")["type"], "ready")
 
     def test_python_path_comes_first(self) -> None:
         text = "import sys, colorsys\n" + EVALUATE
         worker = self.worker(text, lib__colorsys="")
-        self.assertEqual(worker.init(python_path=str(worker.project / "lib")), {"type": "ready"})
+        self.assertEqual(worker.init(python_path=str(worker.project / "lib"))["type"], "ready")
         ours = [str(worker.project / "lib"), str(worker.project)]
         self.assert_json(worker.predict(b"sys.path[:2]", "text/plain"), ours)
         self.assert_json(worker.predict(b"[colorsys.__file__]", "text/plain"), [f"{ours[0]}/colorsys.py"])
@@ -491,7 +546,7 @@ class Answer(WorkerTest):
             ("[1j]", "`complex` at $[0] of"),
             ("[b'x']", "`bytes` at $[0] of"),
             ("[Point]", "`type` at $[0] of"),
-            ("(n for n in [1])", "`generator` at $ of"),
+            ("[n for n in [(m for m in [1])]]", "`generator` at $[0] of"),
             ("[Stubborn()]", "`predictor.Stubborn` at $[0] of"),
             ("[Broken()]", "`predictor.Broken` at $[0] of the answer cannot be written as JSON: not on this device"),
             ("{(1, 2): 3}", "a key of type `tuple` at $ of"),
@@ -535,7 +590,7 @@ class Errors(WorkerTest):
                 answer = worker.predict(statement.encode(), "text/plain")
                 self.assert_error(answer, "predictor_raised", message)
                 self.assertIn("exec(payload)", answer[0]["traceback"])
-                self.assertNotIn("worker.py", answer[0]["traceback"])
+                self.assertNotIn("cortex_worker", answer[0]["traceback"])
         self.assert_json(worker.predict(b"pass", "text/plain"), None)
 
     def test_native_crash_leaves_a_traceback(self) -> None:
@@ -600,7 +655,7 @@ class Concurrency(WorkerTest):
             import sys
             class PythonPredictor:
                 def predict(self):
-                    return sys.modules["__main__"].REQUEST_ID.get()
+                    return sys.modules["cortex_worker.output"].CURRENT.get().number
             """,
             threads=2,
         )
@@ -629,17 +684,16 @@ class Frames(WorkerTest):
 
     def test_frames_in_pieces(self) -> None:
         worker = self.ready(ECHO)
-        header = json.dumps({"type": "predict", "id": 5, "content_type": JSON}).encode()
-        for byte in struct.pack(">II", len(header), 3) + header + b"[1]":
+        for byte in frame(b"p", 5, b"r\n" + JSON.encode() + b"\n", b"[1]"):
             worker.socket.sendall(bytes([byte]))
         self.assert_json(worker.receive(), [1])
 
     def test_unknown_frame(self) -> None:
         worker = self.ready(ECHO)
-        worker.send({"type": "dance"})
+        worker.send(b"x")
         code, _, err = worker.exit()
         self.assertEqual(code, 1)
-        self.assertIn("unexpected frame dance", err)
+        self.assertIn("unexpected frame x", err)
 
 
 class End(WorkerTest):
@@ -656,7 +710,7 @@ class End(WorkerTest):
     def test_stop_finishes_what_was_received(self) -> None:
         worker, gate = self.gated()
         worker.request(2, b'"open"')
-        worker.send({"type": "stop"})
+        worker.send(b"s")
         os.write(gate, b"x")
         self.assertEqual([worker.receive()[0]["id"] for _ in range(2)], [1, 2])
         self.assertTrue(worker.at_end())
@@ -678,21 +732,23 @@ class End(WorkerTest):
 
     def test_end_of_stream_while_stopping(self) -> None:
         worker, _ = self.gated()
-        worker.send({"type": "stop"})
+        worker.send(b"s")
         worker.socket.close()
         self.assertEqual(worker.exit(), (0, "", ""))
 
     def test_stop_and_no_more_to_send(self) -> None:
         worker, gate = self.gated()
-        worker.send({"type": "stop"})
+        worker.send(b"s")
         worker.socket.shutdown(socket.SHUT_WR)
         os.write(gate, b"x")
         self.assertEqual(worker.receive()[0]["id"], 1)
         self.assertEqual(worker.exit()[0], 0)
 
     def test_no_more_to_send_without_stop(self) -> None:
-        worker, _ = self.gated()
+        worker, gate = self.gated()
         worker.socket.shutdown(socket.SHUT_WR)
+        os.write(gate, b"x")
+        self.assertEqual(worker.receive()[0]["id"], 1)
         self.assertTrue(worker.at_end())
         self.assertEqual(worker.exit()[0], 0)
 
@@ -730,7 +786,9 @@ class Process(WorkerTest):
             """
         )
         self.assert_json(worker.predict(), 1)
-        self.assertEqual(worker.stop(), (0, "to stdout: grün\n", "to stderr: \\ud800\n"))
+        expected = [("request-1", "stdout", "to stdout: grün"), ("request-1", "stderr", "to stderr: \\ud800")]
+        self.assertEqual(worker.lines, expected)
+        self.assertEqual(worker.stop(), (0, "", ""))
 
     def test_standard_input_is_empty(self) -> None:
         worker = self.ready("import os, sys\n" + EVALUATE)
@@ -754,7 +812,7 @@ class Process(WorkerTest):
         )
         _, body = worker.predict()
         self.addCleanup(self.kill, json.loads(body))
-        worker.send({"type": "stop"})
+        worker.send(b"s")
         self.assertTrue(worker.at_end())
 
     def test_multiprocessing(self) -> None:
