@@ -14,6 +14,7 @@ mod disk;
 mod housekeeping;
 mod junk;
 mod old_clients;
+mod onnx;
 mod predictors;
 mod routes;
 mod survival;

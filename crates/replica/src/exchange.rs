@@ -3,11 +3,7 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use http::{
-    HeaderMap, HeaderName, HeaderValue, StatusCode,
-    header::CONTENT_TYPE,
-    request::Parts,
-};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header::CONTENT_TYPE, request::Parts};
 use tokio::sync::mpsc;
 
 use crate::{predictor::PredictError, query};
@@ -30,7 +26,12 @@ pub(crate) struct Request {
 
 impl Request {
     pub(crate) fn content_type(&self) -> Option<&str> {
-        self.head.headers.get(CONTENT_TYPE)?.to_str().ok()
+        self.header(CONTENT_TYPE.as_str())
+    }
+
+    /// The first value of that name, if it is text.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.head.headers.get(name)?.to_str().ok()
     }
 
     /// Lower-case names; values of a repeated header are joined by `, `.

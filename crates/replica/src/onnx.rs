@@ -1,18 +1,24 @@
-//! An ONNX model, run in this process by ONNX Runtime and spoken to in plain JSON.
+//! An ONNX model, run in this process by ONNX Runtime and spoken to in plain JSON or in the Open Inference Protocol.
 
 mod decode;
 mod encode;
+mod inflate;
 mod library;
+mod oip;
+mod pace;
 mod session;
 mod signature;
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Instant};
 
 use api::replica::ReplicaSpec;
-use serde_json::{Map, Value};
+use http::{StatusCode, header::CONTENT_ENCODING};
+use serde_json::{Map, Value, json};
 use tokio::task::spawn_blocking;
 
 pub use library::{LIBRARY, library_for_nodes};
+use oip::{Names, Route};
+use pace::Pace;
 use session::Sessions;
 use signature::Signature;
 
@@ -32,6 +38,10 @@ struct Onnx {
 struct Model {
     sessions: Sessions,
     signature: Signature,
+    names: Names,
+    pace: Pace,
+    /// Longest body, in bytes, compressed or not.
+    body_limit: usize,
 }
 
 /// Fetches the library if need be, loads the model and runs it once.
@@ -47,10 +57,12 @@ pub(crate) async fn load(
     status.starting(&format!("loading {}", predictor.path))?;
     let (sessions, threads) = (predictor.processes_per_replica.max(1), predictor.threads_per_process.max(1));
     let (path, name) = (path.to_owned(), predictor.path.clone());
+    let names = Names { model: spec.api.clone(), version: spec.version.clone() };
+    let body_limit = limits.body;
     let model = spawn_blocking(move || {
         let (sessions, signature) = Sessions::load(&library, &path, &name, sessions, threads)?;
         sessions.warm_up(&signature.inputs);
-        Ok(Model { sessions, signature })
+        Ok(Model { sessions, signature, names, pace: Pace::new(), body_limit })
     });
     let model = model.await.unwrap_or_else(|panic| {
         Err(Error::LoadModel { model: predictor.path.clone(), reason: format!("ONNX Runtime panicked: {panic}") })
@@ -62,11 +74,42 @@ pub(crate) async fn load(
 impl Predictor for Onnx {
     async fn predict(&self, request: Request) -> Result<Reply, PredictError> {
         let model = Arc::clone(&self.model);
-        let work = spawn_blocking(move || model.answer(&request));
+        let work = spawn_blocking(move || model.timed(&request));
         work.await.unwrap_or_else(|panic| {
             tracing::error!("panic in the model's run: {panic}");
             Err(PredictError::Died)
         })
+    }
+
+    fn at_once(&self, request: &Request) -> Option<Result<Reply, PredictError>> {
+        self.model.pace.is_quick(request.body.len()).then(|| self.model.timed(request))
+    }
+
+    fn page(&self, path: &str, draining: bool) -> Option<Result<Reply, PredictError>> {
+        let route = match oip::route(path, &self.model.names)? {
+            Ok(route) => route,
+            Err(why) => return Some(Err(PredictError::NotFound(why))),
+        };
+        let Model { names, signature, .. } = &*self.model;
+        let mut status = StatusCode::OK;
+        let mut ready = |mut body: Value| {
+            body["ready"] = json!(!draining);
+            if draining {
+                status = StatusCode::SERVICE_UNAVAILABLE;
+            }
+            body
+        };
+        let body = match route {
+            Route::Server => Names::server(),
+            Route::Live => json!({ "live": true }),
+            Route::Ready => ready(json!({ "live": true })),
+            Route::Model => names.metadata(signature),
+            Route::ModelReady => ready(json!({ "name": names.model })),
+            Route::Infer => return None,
+        };
+        let mut reply = Reply::json(body.to_string());
+        reply.status = status;
+        Some(Ok(reply))
     }
 
     /// While one request runs, the JSON of another can be read or written.
@@ -80,19 +123,42 @@ impl Predictor for Onnx {
 }
 
 impl Model {
+    fn timed(&self, request: &Request) -> Result<Reply, PredictError> {
+        let begun = Instant::now();
+        let outcome = self.answer(request);
+        self.pace.note(request.body.len(), begun);
+        outcome
+    }
+
     fn answer(&self, request: &Request) -> Result<Reply, PredictError> {
-        let inputs = &self.signature.inputs;
-        let arrays = decode::arrays(&request.body, &self.signature).map_err(PredictError::BadRequest)?;
-        let answered = self.sessions.run(inputs, arrays).and_then(|v| encode::answer(&self.signature.outputs, &v));
-        match answered {
-            Ok(body) => Ok(Reply::json(body)),
-            Err(error) if error.code() == ort::ErrorCode::InvalidArgument => {
-                Err(PredictError::BadRequest(format!("the model does not take this: {error}")))
+        let route = oip::route(request.head.uri.path(), &self.names).transpose().map_err(PredictError::NotFound)?;
+        let encoding = request.header(CONTENT_ENCODING.as_str());
+        let body = inflate::inflate(&request.body, encoding, self.body_limit).map_err(PredictError::BadRequest)?;
+        let Signature { inputs, outputs } = &self.signature;
+        let answered = match route {
+            None => {
+                let arrays = decode::arrays(&body, &self.signature).map_err(PredictError::BadRequest)?;
+                self.sessions.run(inputs, arrays).and_then(|v| encode::answer(outputs, &v)).map(Reply::json)
             }
-            Err(error) => {
+            Some(Route::Infer) => {
+                let json_length = request.header(oip::JSON_LENGTH);
+                let mut infer = oip::parse(&body, json_length, &self.signature).map_err(PredictError::BadRequest)?;
+                let arrays = std::mem::take(&mut infer.arrays);
+                self.sessions.run(inputs, arrays).and_then(|v| self.names.reply(&infer, outputs, &v))
+            }
+            Some(_) => {
+                let path = request.head.uri.path();
+                return Err(PredictError::NotFound(format!("`{path}` takes GET, not POST")));
+            }
+        };
+        answered.map_err(|error| match error.code() {
+            ort::ErrorCode::InvalidArgument => {
+                PredictError::BadRequest(format!("the model does not take this: {error}"))
+            }
+            _ => {
                 tracing::error!(request_id = %request.id, "the model failed: {error}");
-                Err(PredictError::Raised { exception: Some("an ONNX Runtime error".to_owned()) })
+                PredictError::Raised { exception: Some("an ONNX Runtime error".to_owned()) }
             }
-        }
+        })
     }
 }

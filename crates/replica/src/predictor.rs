@@ -13,6 +13,9 @@ pub(crate) enum PredictError {
     /// The caller's: the text helps to correct the request.
     #[error("{0}")]
     BadRequest(String),
+    /// The caller's: the predictor answers no such path.
+    #[error("{0}")]
+    NotFound(String),
     /// The predictor's: an exception, of this type if known. Its text and traceback are in the log only.
     #[error("the predictor raised {}", exception.as_deref().unwrap_or("an exception"))]
     Raised { exception: Option<String> },
@@ -23,7 +26,9 @@ pub(crate) enum PredictError {
     #[error("the process that worked on this request ended before it answered")]
     Died,
     /// It took longer than a request may, and its process was ended.
-    #[error("the predictor took too long for this request, and its process was ended; `predictor.request_timeout` says how long it may take")]
+    #[error(
+        "the predictor took too long for this request, and its process was ended; `predictor.request_timeout` says how long it may take"
+    )]
     TimedOut,
 }
 
@@ -31,6 +36,17 @@ pub(crate) enum PredictError {
 #[async_trait::async_trait]
 pub(crate) trait Predictor: Send + Sync + 'static {
     async fn predict(&self, request: Request) -> Result<Reply, PredictError>;
+
+    /// The reply, if it can be had without waiting; `None` to have [`Self::predict`] asked.
+    fn at_once(&self, _: &Request) -> Option<Result<Reply, PredictError>> {
+        None
+    }
+
+    /// What a GET of a path besides `/` is answered; `None` if the predictor knows no such path. It neither waits in the
+    /// queue nor counts as in flight.
+    fn page(&self, _path: &str, _draining: bool) -> Option<Result<Reply, PredictError>> {
+        None
+    }
 
     /// How many requests are worth having in flight; more wait in the server's queue.
     fn concurrency(&self) -> usize;

@@ -70,7 +70,7 @@ pub struct Predictor {
 }
 
 /// How requests are gathered for a predictor that answers many at once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ServerSideBatching {
     /// 2 to 1024.

@@ -40,21 +40,44 @@ pub(super) enum Data {
     Text(Vec<String>),
 }
 
+impl Data {
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Bool(data) => data.len(),
+            Self::F16(data) => data.len(),
+            Self::F32(data) => data.len(),
+            Self::F64(data) => data.len(),
+            Self::I8(data) => data.len(),
+            Self::I16(data) => data.len(),
+            Self::I32(data) => data.len(),
+            Self::I64(data) => data.len(),
+            Self::U8(data) => data.len(),
+            Self::U16(data) => data.len(),
+            Self::U32(data) => data.len(),
+            Self::U64(data) => data.len(),
+            Self::Text(data) => data.len(),
+        }
+    }
+}
+
 /// One array per input, in the model's order; or what is wrong, for the caller.
 pub(super) fn arrays(body: &[u8], signature: &Signature) -> Result<Vec<Array>, String> {
     if body.iter().all(u8::is_ascii_whitespace) {
         return Err(format!("the body is empty; POST a JSON object with {}", signature.wanted()));
     }
     let mut json = serde_json::Deserializer::from_slice(body);
-    json.deserialize_any(Body(signature)).and_then(|arrays| json.end().map(|()| arrays)).map_err(|error| {
-        // The place in the text is of use for broken JSON only; otherwise the message names the place in the lists.
-        let place = format!(" at line {} column {}", error.line(), error.column());
-        let text = error.to_string();
-        match error.is_data() {
-            true => text.strip_suffix(&place).unwrap_or(&text).to_owned(),
-            false => format!("the body is not valid JSON: {text}"),
-        }
-    })
+    json.deserialize_any(Body(signature)).and_then(|arrays| json.end().map(|()| arrays)).map_err(|error| told(&error))
+}
+
+/// What is wrong with the body, for the caller.
+pub(super) fn told(error: &serde_json::Error) -> String {
+    // The place in the text is of use for broken JSON only; otherwise the message names the place in the lists.
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    let text = error.to_string();
+    match error.is_data() {
+        true => text.strip_suffix(&place).unwrap_or(&text).to_owned(),
+        false => format!("the body is not valid JSON: {text}"),
+    }
 }
 
 struct Body<'a>(&'a Signature);
@@ -104,29 +127,34 @@ impl<'de> DeserializeSeed<'de> for Seed<'_> {
 
     fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Array, D::Error> {
         let input = self.0;
-        let (shape, data) = match input.element {
-            Element::Bool => nested(input, json, Data::Bool)?,
-            Element::F16 => nested(input, json, Data::F16)?,
-            Element::F32 => nested(input, json, Data::F32)?,
-            Element::F64 => nested(input, json, Data::F64)?,
-            Element::I8 => nested(input, json, Data::I8)?,
-            Element::I16 => nested(input, json, Data::I16)?,
-            Element::I32 => nested(input, json, Data::I32)?,
-            Element::I64 => nested(input, json, Data::I64)?,
-            Element::U8 => nested(input, json, Data::U8)?,
-            Element::U16 => nested(input, json, Data::U16)?,
-            Element::U32 => nested(input, json, Data::U32)?,
-            Element::U64 => nested(input, json, Data::U64)?,
-            Element::Text => nested(input, json, Data::Text)?,
-        };
-        if !input.accepts(&shape) {
-            return Err(D::Error::custom(wrong_shape(input, &shape)));
+        let array = lists(input, json)?;
+        if !input.accepts(&array.shape) {
+            return Err(D::Error::custom(wrong_shape(input, &array.shape)));
         }
-        Ok(Array { shape, data })
+        Ok(array)
     }
 }
 
-fn wrong_shape(input: &Input, shape: &[usize]) -> String {
+/// Nested lists of what `input` takes, whatever their shape.
+pub(super) fn lists<'de, D: Deserializer<'de>>(input: &Input, json: D) -> Result<Array, D::Error> {
+    match input.element {
+        Element::Bool => nested(input, json, Data::Bool),
+        Element::F16 => nested(input, json, Data::F16),
+        Element::F32 => nested(input, json, Data::F32),
+        Element::F64 => nested(input, json, Data::F64),
+        Element::I8 => nested(input, json, Data::I8),
+        Element::I16 => nested(input, json, Data::I16),
+        Element::I32 => nested(input, json, Data::I32),
+        Element::I64 => nested(input, json, Data::I64),
+        Element::U8 => nested(input, json, Data::U8),
+        Element::U16 => nested(input, json, Data::U16),
+        Element::U32 => nested(input, json, Data::U32),
+        Element::U64 => nested(input, json, Data::U64),
+        Element::Text => nested(input, json, Data::Text),
+    }
+}
+
+pub(super) fn wrong_shape(input: &Input, shape: &[usize]) -> String {
     let one_sample = input.dims.len() > 1 && fits(&input.dims[1..], shape);
     let remedy = if one_sample { ": wrap one sample in a list" } else { "" };
     format!("input `{}` wants {}, got {}{remedy}", input.name, Shape(&input.dims), Shape(shape))
@@ -136,12 +164,12 @@ fn nested<'de, D: Deserializer<'de>, T: Scalar>(
     input: &Input,
     json: D,
     wrap: fn(Vec<T>) -> Data,
-) -> Result<(Vec<usize>, Data), D::Error> {
+) -> Result<Array, D::Error> {
     let mut nest =
         Nest { name: &input.name, element: input.element, data: Vec::new(), shape: Vec::new(), path: Vec::new() };
     json.deserialize_any(&mut nest)?;
     let shape = nest.shape.iter().map(|size| size.get().unwrap_or_default()).collect();
-    Ok((shape, wrap(nest.data)))
+    Ok(Array { shape, data: wrap(nest.data) })
 }
 
 /// Lists in lists, as far as they have been read.

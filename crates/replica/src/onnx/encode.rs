@@ -17,7 +17,7 @@ pub(super) fn answer(outputs: &[Output], values: &[DynValue]) -> ort::Result<Vec
         write(&mut json, &output.name);
         json.push(b':');
         match &output.form {
-            Form::Tensor(element, _) => tensor(&mut json, *element, value)?,
+            Form::Tensor(element, _) => tensor(&mut json, *element, value, Layout::Nested)?,
             Form::Scores { text_keys: false } => scores::<i64>(&mut json, value)?,
             Form::Scores { text_keys: true } => scores::<String>(&mut json, value)?,
         }
@@ -26,11 +26,29 @@ pub(super) fn answer(outputs: &[Output], values: &[DynValue]) -> ort::Result<Vec
     Ok(json)
 }
 
-fn tensor(json: &mut Vec<u8>, element: Element, value: &DynValue) -> ort::Result<()> {
+/// How the elements of a tensor are put into lists.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Layout {
+    /// As the shape says.
+    Nested,
+    /// All in one.
+    Flat,
+}
+
+impl Layout {
+    fn sizes(self, shape: &[i64], count: usize) -> Vec<usize> {
+        match self {
+            Self::Nested => sizes(shape),
+            Self::Flat => vec![count],
+        }
+    }
+}
+
+pub(super) fn tensor(json: &mut Vec<u8>, element: Element, value: &DynValue, layout: Layout) -> ort::Result<()> {
     macro_rules! numbers {
         ($type:ty) => {{
             let (shape, data) = value.try_extract_tensor::<$type>()?;
-            nested(json, &sizes(shape), data, &mut write);
+            nested(json, &layout.sizes(shape, data.len()), data, &mut write);
         }};
     }
     match element {
@@ -47,11 +65,11 @@ fn tensor(json: &mut Vec<u8>, element: Element, value: &DynValue) -> ort::Result
         Element::U64 => numbers!(u64),
         Element::F16 => {
             let (shape, data) = value.try_extract_tensor::<f16>()?;
-            nested(json, &sizes(shape), data, &mut |json, value: &f16| write(json, &value.to_f32()));
+            nested(json, &layout.sizes(shape, data.len()), data, &mut |json, value: &f16| write(json, &value.to_f32()));
         }
         Element::Text => {
             let (shape, data) = value.try_extract_strings()?;
-            nested(json, &sizes(shape), &data, &mut write);
+            nested(json, &layout.sizes(shape, data.len()), &data, &mut write);
         }
     }
     Ok(())
@@ -80,7 +98,7 @@ where
     Ok(())
 }
 
-fn sizes(shape: &[i64]) -> Vec<usize> {
+pub(super) fn sizes(shape: &[i64]) -> Vec<usize> {
     shape.iter().map(|size| usize::try_from(*size).unwrap_or_default()).collect()
 }
 
@@ -103,7 +121,7 @@ fn nested<T>(json: &mut Vec<u8>, shape: &[usize], data: &[T], element: &mut impl
     json.push(b']');
 }
 
-fn write<T: Serialize + ?Sized>(json: &mut Vec<u8>, value: &T) {
+pub(super) fn write<T: Serialize + ?Sized>(json: &mut Vec<u8>, value: &T) {
     serde_json::to_writer(json, value).expect("numbers and strings are written to memory without errors");
 }
 

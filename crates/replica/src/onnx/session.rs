@@ -68,13 +68,11 @@ impl Sessions {
 
     /// Runs every session once with zeros, so that the first caller does not pay for what is set up lazily.
     pub(super) fn warm_up(&self, inputs: &[Input]) {
-        let zeros: Option<Vec<Array>> = inputs.iter().map(|input| Some(zeros(input, input.one_sample()?))).collect();
-        let Some(zeros) = zeros else {
-            return tracing::info!("no warm-up: the model has free dimensions besides the first");
-        };
+        let zeros: Vec<Array> = inputs.iter().map(|input| zeros(input, input.smallest())).collect();
         for session in self.lock().iter_mut() {
             if let Err(error) = run(session, inputs, zeros.clone()) {
-                return tracing::warn!("the warm-up run failed: {error}");
+                // No fault: the free dimensions of a model may hang together, and its values mean something.
+                return tracing::info!("no warm-up: the model does not run on the smallest input of zeros ({error})");
             }
         }
     }

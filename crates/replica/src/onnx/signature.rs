@@ -117,13 +117,13 @@ impl Input {
         self.dims.is_empty() || fits(&self.dims, shape)
     }
 
-    /// The shape of one sample, if only the first dimension is free.
-    pub(super) fn one_sample(&self) -> Option<Vec<usize>> {
-        let sizes = self.dims.iter().enumerate().map(|(index, dim)| match dim {
-            Dim::Fixed(size) => Some(*size),
-            Dim::Any(_) => (index == 0).then_some(1),
-        });
-        sizes.collect::<Option<Vec<_>>>().filter(|shape| !shape.is_empty())
+    /// The smallest shape that can be given: one wherever the caller may choose.
+    pub(super) fn smallest(&self) -> Vec<usize> {
+        let size = |dim: &Dim| match dim {
+            Dim::Fixed(size) => *size,
+            Dim::Any(_) => 1,
+        };
+        self.dims.iter().map(size).collect()
     }
 }
 
@@ -215,6 +215,25 @@ impl Element {
             TensorElementType::String => Self::Text,
             _ => return None,
         })
+    }
+
+    /// As the Open Inference Protocol calls it.
+    pub(super) fn datatype(self) -> &'static str {
+        match self {
+            Self::Bool => "BOOL",
+            Self::F16 => "FP16",
+            Self::F32 => "FP32",
+            Self::F64 => "FP64",
+            Self::I8 => "INT8",
+            Self::I16 => "INT16",
+            Self::I32 => "INT32",
+            Self::I64 => "INT64",
+            Self::U8 => "UINT8",
+            Self::U16 => "UINT16",
+            Self::U32 => "UINT32",
+            Self::U64 => "UINT64",
+            Self::Text => "BYTES",
+        }
     }
 
     /// As NumPy calls it.

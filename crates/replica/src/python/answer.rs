@@ -149,7 +149,9 @@ mod tests {
 
     #[test]
     fn headers_that_are_none_are_the_predictors_fault() {
-        for meta in [&b"a\nb"[..], br#"{"status":200,"headers":[["a b","c"]]}"#, br#"{"status":200,"headers":[["a","\n"]]}"#] {
+        for meta in
+            [&b"a\nb"[..], br#"{"status":200,"headers":[["a b","c"]]}"#, br#"{"status":200,"headers":[["a","\n"]]}"#]
+        {
             let error = reply(meta, ReplyBody::Whole(Bytes::new())).unwrap_err();
             assert!(matches!(error, PredictError::BadResponse(_)), "{error}");
         }

@@ -16,10 +16,7 @@ use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{answer::Outcome, frame, worker::Worker};
-use crate::{
-    exchange::Request,
-    predictor::PredictError,
-};
+use crate::{exchange::Request, predictor::PredictError};
 
 const QUICK: Duration = Duration::from_millis(1);
 const AHEAD: usize = 2;
@@ -42,7 +39,9 @@ impl Answer {
     pub(super) fn fail(self, error: &PredictError) {
         match self {
             Self::One(answer) => drop(answer.send(Err(error.clone()))),
-            Self::Batch(answer, count) => drop(answer.send(vec![0; count].iter().map(|_| Err(error.clone())).collect())),
+            Self::Batch(answer, count) => {
+                drop(answer.send(vec![0; count].iter().map(|_| Err(error.clone())).collect()));
+            }
         }
     }
 }

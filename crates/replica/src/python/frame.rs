@@ -116,7 +116,8 @@ pub(super) struct Outbox {
 
 impl Outbox {
     pub(super) fn push(&mut self, kind: u8, number: u32, meta: &[u8], body: Bytes) {
-        let length = |bytes: &[u8]| u32::try_from(bytes.len()).expect("the server's limit of a body is far below 4 GiB");
+        let length =
+            |bytes: &[u8]| u32::try_from(bytes.len()).expect("the server's limit of a body is far below 4 GiB");
         self.last.reserve(HEAD + meta.len() + body.len().min(SMALL_BODY));
         self.last.put_u32(u32::from(kind) << 24);
         self.last.put_u32(number);
@@ -153,8 +154,24 @@ mod tests {
     use super::*;
 
     fn raw(kind: u8, number: u8, meta: &[u8], body: &[u8]) -> Vec<u8> {
-        let head =
-            [kind, 0, 0, 0, 0, 0, 0, number, 0, 0, 0, meta.len() as u8, 0, 0, (body.len() >> 8) as u8, body.len() as u8];
+        let head = [
+            kind,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            number,
+            0,
+            0,
+            0,
+            meta.len() as u8,
+            0,
+            0,
+            (body.len() >> 8) as u8,
+            body.len() as u8,
+        ];
         [&head[..], meta, body].concat()
     }
 
@@ -184,7 +201,10 @@ mod tests {
         }
         let mut read = BytesMut::from(&all[..]);
         let frame = next(&mut read).unwrap().unwrap();
-        assert_eq!((frame.kind, frame.number, &frame.meta[..], &frame.body[..]), (RESULT, 3, &b"a/b"[..], &b"body"[..]));
+        assert_eq!(
+            (frame.kind, frame.number, &frame.meta[..], &frame.body[..]),
+            (RESULT, 3, &b"a/b"[..], &b"body"[..])
+        );
         assert_eq!(next(&mut read).unwrap().unwrap().kind, DONE);
         assert!(next(&mut read).unwrap().is_none());
         assert!(next(&mut BytesMut::from(&[0xff_u8; 16][..])).is_err());

@@ -121,7 +121,13 @@ impl Shared {
     }
 
     /// Does what one frame says; false if it says nothing that a ready worker may say.
-    fn understand(self: &Arc<Self>, desk: &mut super::desk::Desk, seat: usize, worker: &Arc<Worker>, frame: &Frame) -> bool {
+    fn understand(
+        self: &Arc<Self>,
+        desk: &mut super::desk::Desk,
+        seat: usize,
+        worker: &Arc<Worker>,
+        frame: &Frame,
+    ) -> bool {
         let (number, pid) = (frame.number, worker.pid);
         match frame.kind {
             frame::LINE => log_line(frame, pid),

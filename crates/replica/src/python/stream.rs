@@ -18,7 +18,11 @@ type Piece = Result<Bytes, PredictError>;
 const TOLD_AT_ONCE: usize = WINDOW / 4;
 
 /// Where the worker's pieces go, and where they come out. There is always room for what a worker may send.
-pub(super) fn open(shared: &Arc<Shared>, worker: &Arc<Worker>, number: u32) -> (mpsc::Sender<Piece>, mpsc::Receiver<Piece>) {
+pub(super) fn open(
+    shared: &Arc<Shared>,
+    worker: &Arc<Worker>,
+    number: u32,
+) -> (mpsc::Sender<Piece>, mpsc::Receiver<Piece>) {
     let (from_worker, made) = mpsc::channel(WINDOW + 1);
     let (to_caller, taken) = mpsc::channel(1);
     tokio::spawn(hand_on(made, to_caller, Arc::clone(shared), Arc::clone(worker), number));

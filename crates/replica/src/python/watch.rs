@@ -8,11 +8,7 @@ use std::{
 
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::{
-    desk::Seat,
-    frame,
-    pool::Shared,
-};
+use super::{desk::Seat, frame, pool::Shared};
 use crate::error::minutes;
 
 /// Of its share of the memory, what a worker may have before it is replaced: the kernel kills at all of it.

@@ -193,7 +193,9 @@ impl Process {
                 let _ = timeout(LAST_WORDS, &mut reading).await;
             }
             _ = &mut reading => {}
-            () = worker.hangs.notified() => self.child.tell_where_and_kill().await,
+            () = worker.hangs.notified() => {
+                self.child.tell_where_and_kill().await;
+            }
             () = async {
                 worker.link.write_rest().await;
                 std::future::pending().await

@@ -74,19 +74,30 @@ impl Service {
 
     pub(crate) async fn answer(&self, request: http::Request<Incoming>) -> Response {
         let id = self.request_id(request.headers());
+        let protocol = Protocol::of(request.uri().path());
         let outcome = match *request.method() {
             Method::POST => self.predict(id.clone(), request).await,
-            Method::GET | Method::HEAD if request.uri().path() == "/" => Ok(json_response(self.about.clone())),
+            Method::GET | Method::HEAD => self.page(request.uri().path()),
             _ => Err(Refusal::MethodNotAllowed),
         };
         let mut response = match outcome {
             Ok(response) => response,
-            Err(refusal) => self.write_refusal(&refusal, &id),
+            Err(refusal) => self.write_refusal(&refusal, &id, protocol),
         };
         if self.draining.load(Ordering::Acquire) {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         response
+    }
+
+    fn page(&self, path: &str) -> Result<Response, Refusal> {
+        if path == "/" {
+            return Ok(json_response(self.about.clone()));
+        }
+        match self.predictor.page(path, self.draining.load(Ordering::Acquire)) {
+            Some(outcome) => outcome.map(|reply| response(reply, None)).map_err(Refusal::Predict),
+            None => Err(Refusal::MethodNotAllowed),
+        }
     }
 
     async fn predict(&self, id: String, request: http::Request<Incoming>) -> Result<Response, Refusal> {
@@ -103,16 +114,19 @@ impl Service {
         };
         let request = Request { id, head, body };
         let slot = place.slot().await;
+        if let Some(outcome) = self.predictor.at_once(&request) {
+            return outcome.map(|reply| response(reply, Some(slot))).map_err(Refusal::Predict);
+        }
         if self.predictor.forgets_callers() {
             let outcome = self.predictor.predict(request).await;
-            return outcome.map(|reply| response(reply, slot)).map_err(Refusal::Predict);
+            return outcome.map(|reply| response(reply, Some(slot))).map_err(Refusal::Predict);
         }
         let predictor = Arc::clone(&self.predictor);
         // A task of its own: when the caller goes away this future is dropped, but the predictor works on, and its slot
         // is taken until it is done.
         let work = tokio::spawn(async move {
             let outcome = predictor.predict(request).await;
-            outcome.map(|reply| response(reply, slot))
+            outcome.map(|reply| response(reply, Some(slot)))
         });
         match work.await {
             Ok(outcome) => outcome.map_err(Refusal::Predict),
@@ -128,14 +142,17 @@ impl Service {
         given.unwrap_or_else(|| format!("{}-{}", self.replica, self.unnamed.fetch_add(1, Ordering::Relaxed)))
     }
 
-    fn write_refusal(&self, refusal: &Refusal, id: &str) -> Response {
+    fn write_refusal(&self, refusal: &Refusal, id: &str, protocol: Protocol) -> Response {
         let message = match refusal {
             Refusal::Predict(PredictError::Raised { .. } | PredictError::BadResponse(_)) => {
                 format!("{refusal}; see `cortex logs {}`", self.api)
             }
             _ => refusal.to_string(),
         };
-        let body = json!({ "kind": refusal.kind(), "message": message, "request_id": id });
+        let mut body = json!({ "kind": refusal.kind(), "message": message, "request_id": id });
+        if protocol == Protocol::OpenInference {
+            body["error"] = message.into();
+        }
         let mut response = json_response(body.to_string());
         *response.status_mut() = refusal.status();
         let headers = response.headers_mut();
@@ -148,7 +165,21 @@ impl Service {
     }
 }
 
-fn response(reply: Reply, slot: Slot) -> Response {
+/// Whose form of errors the caller reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Protocol {
+    Ours,
+    /// Has the text in `error`; what else there is does no harm.
+    OpenInference,
+}
+
+impl Protocol {
+    fn of(path: &str) -> Self {
+        if path == "/v2" || path.starts_with("/v2/") { Self::OpenInference } else { Self::Ours }
+    }
+}
+
+fn response(reply: Reply, slot: Option<Slot>) -> Response {
     let Reply { status, headers, body } = reply;
     let mut response = Response::new(Body::new(body, slot));
     *response.status_mut() = status;

@@ -19,12 +19,12 @@ pub(crate) enum Body {
     /// Still being made: the request is in flight until the body has ended or nobody wants it any more.
     Stream {
         pieces: mpsc::Receiver<Result<Bytes, PredictError>>,
-        _slot: Slot,
+        _slot: Option<Slot>,
     },
 }
 
 impl Body {
-    pub(super) fn new(body: ReplyBody, slot: Slot) -> Self {
+    pub(super) fn new(body: ReplyBody, slot: Option<Slot>) -> Self {
         match body {
             ReplyBody::Whole(bytes) => Self::Whole(Full::new(bytes)),
             ReplyBody::Stream(pieces) => Self::Stream { pieces, _slot: slot },

@@ -25,6 +25,7 @@ impl Refusal {
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Truncated | Self::Predict(PredictError::BadRequest(_)) => StatusCode::BAD_REQUEST,
+            Self::Predict(PredictError::NotFound(_)) => StatusCode::NOT_FOUND,
             Self::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
             Self::Predict(PredictError::Raised { .. } | PredictError::BadResponse(_)) => {
                 StatusCode::INTERNAL_SERVER_ERROR
@@ -40,6 +41,7 @@ impl Refusal {
             Self::MethodNotAllowed => "method_not_allowed",
             Self::TooLarge { .. } => "body_too_large",
             Self::Truncated | Self::Predict(PredictError::BadRequest(_)) => "bad_request",
+            Self::Predict(PredictError::NotFound(_)) => "not_found",
             Self::Overloaded => "overloaded",
             Self::Predict(PredictError::Raised { .. }) => "predictor_raised",
             Self::Predict(PredictError::BadResponse(_)) => "bad_response",

@@ -4,6 +4,7 @@
 mod drain;
 mod ground;
 mod model;
+mod oip;
 mod onnx;
 mod python;
 mod requirements;

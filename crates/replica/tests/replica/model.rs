@@ -2,6 +2,7 @@
 
 /// `TensorProto.DataType`.
 pub const FLOAT: u64 = 1;
+pub const UINT8: u64 = 2;
 pub const STRING: u64 = 8;
 pub const INT64: u64 = 7;
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Api, Autoscaling, Compute, Kind, Networking, Predictor, PredictorType, ServerSideBatching, Share, UpdateStrategy, legacy, quantity,
-    rules, written,
+    Api, Autoscaling, Compute, Kind, Networking, Predictor, PredictorType, ServerSideBatching, Share, UpdateStrategy,
+    legacy, quantity, rules, written,
 };
 use crate::{
     de::At,
