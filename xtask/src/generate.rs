@@ -13,11 +13,12 @@ struct Page {
     argument: &'static str,
 }
 
-const PAGES: [Page; 11] = [
+const PAGES: [Page; 12] = [
     Page { path: "docs/schema/cluster.schema.json", program: "examples/schema", argument: "cluster" },
     Page { path: "docs/schema/cortex.schema.json", program: "examples/schema", argument: "cortex" },
     Page { path: "docs/schema/operator.openapi.json", program: "examples/openapi", argument: "operator" },
     Page { path: "docs/reference/cli.md", program: "cortex", argument: "__reference" },
+    Page { path: "docs/reference/metrics.md", program: "examples/metrics", argument: "all" },
     Page { path: "docs/iam/create-network.json", program: "examples/iam", argument: "create-network" },
     Page { path: "docs/iam/create-storage.json", program: "examples/iam", argument: "create-storage" },
     Page { path: "docs/iam/create-nodes.json", program: "examples/iam", argument: "create-nodes" },
@@ -49,22 +50,15 @@ pub(crate) fn run(check: bool) -> Result<()> {
 
 /// The whole workspace's selection of features (`--workspace`, and an example brings in the dev-dependencies), so that
 /// what is built here is what `xtask test` needs next.
+/// Programs that write a page each.
+const EXAMPLES: [&str; 4] = ["schema", "openapi", "iam", "metrics"];
+
 fn build() -> Result<()> {
-    run::stage(
-        "build",
-        &mut run::cargo(&[
-            "build",
-            "--workspace",
-            "--bin",
-            "cortex",
-            "--example",
-            "schema",
-            "--example",
-            "openapi",
-            "--example",
-            "iam",
-        ]),
-    )
+    let mut build = run::cargo(&["build", "--workspace", "--bin", "cortex"]);
+    for example in EXAMPLES {
+        build.args(["--example", example]);
+    }
+    run::stage("build", &mut build)
 }
 
 fn made(page: &Page, binaries: &Path) -> Result<String> {

@@ -198,7 +198,7 @@ impl Process {
             }
             () = async {
                 worker.link.write_rest().await;
-                std::future::pending().await
+                std::future::pending::<()>().await;
             } => {}
         }
         reading.abort();
