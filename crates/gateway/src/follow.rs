@@ -122,6 +122,7 @@ impl Follower {
             let outcome = self.refresh().await;
             self.save().await;
             outcome?;
+            self.table.metrics.store_read();
             if self.store_fails {
                 tracing::info!("routes and keys can be read again");
                 self.store_fails = false;

@@ -12,6 +12,8 @@ use crate::{error::Error, phase::identify::REQUEST_ID};
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+/// What only the cluster itself may ask a replica with.
+const SCRAPE: HeaderName = HeaderName::from_static(telemetry::SCRAPE_HEADER);
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -64,7 +66,7 @@ pub(crate) fn for_replica<B>(
     let headers = request.headers_mut();
     let trailers = has_token(headers, TE, "trailers");
     remove_hop_by_hop(headers);
-    for name in [EXPECT, FORWARDED, PROXY_AUTHORIZATION, X_REAL_IP] {
+    for name in [EXPECT, FORWARDED, PROXY_AUTHORIZATION, X_REAL_IP, SCRAPE] {
         headers.remove(name);
     }
     let forwarded: Vec<_> = headers.keys().filter(|name| name.as_str().starts_with("x-forwarded-")).cloned().collect();

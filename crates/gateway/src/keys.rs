@@ -37,6 +37,10 @@ impl Key {
             ApiKeyKind::Monitor => false,
         }
     }
+
+    pub(crate) fn monitors(&self) -> bool {
+        matches!(self.kind, ApiKeyKind::Admin | ApiKeyKind::Monitor)
+    }
 }
 
 /// All values that may be accepted.

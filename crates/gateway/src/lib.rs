@@ -31,6 +31,8 @@ mod follow;
 mod gate;
 mod headers;
 mod keys;
+mod metrics;
+mod monitor;
 mod phase;
 mod pipeline;
 mod predictive_services;
@@ -46,7 +48,7 @@ use state::State;
 use tokio::{sync::watch, task::JoinHandle};
 use transport::Server;
 
-pub use phase::record::{Counters, Counts};
+pub use metrics::{Counts, Metrics};
 
 use pipeline::Pipeline;
 use snapshot::Table;
@@ -129,19 +131,32 @@ impl Gateway {
     }
 
     /// What has been counted since the start; goes on counting while the gateway serves.
-    pub fn counters(&self) -> Arc<Counters> {
-        self.pipeline.counters()
+    pub fn metrics(&self) -> Arc<Metrics> {
+        self.pipeline.metrics()
     }
 
     /// Serves until `stop`, then finishes the requests it has begun, within the server's drain limit.
     pub async fn serve(&self, server: Server, stop: impl Future<Output = ()>) {
         let (pipeline, encrypted) = (Arc::clone(&self.pipeline), server.tls.is_some());
+        if let Some(tls) = &server.tls {
+            self.pipeline.metrics().shows(tls.clone());
+        }
         let handler = move |request, peer| {
             let pipeline = Arc::clone(&pipeline);
             async move { pipeline.handle(request, peer, encrypted).await }
         };
         server.run(handler, stop).await;
         self.usage.report_all().await;
+    }
+
+    /// Tells the metrics, and nothing else, to whoever can reach that server, until `stop`.
+    pub async fn serve_metrics(&self, server: Server, stop: impl Future<Output = ()>) {
+        let pipeline = Arc::clone(&self.pipeline);
+        let handler = move |request, _| {
+            let pipeline = Arc::clone(&pipeline);
+            async move { pipeline.privately(&request) }
+        };
+        server.run(handler, stop).await;
     }
 }
 

@@ -14,13 +14,15 @@ use crate::{
     Timeouts,
     error::Error,
     headers,
+    metrics::Metrics,
+    monitor,
     phase::{
         authenticate::{Keys, authenticate, has_key},
         cors::{self, Grant},
         deliver::deliver,
         forward::{Failure, Forwarded},
         identify::identify,
-        record::{Counters, Record},
+        record::Record,
         route::{self, pages, route},
     },
     predictive_services::{self, Call, Circumstances, OldClients},
@@ -36,7 +38,6 @@ const HEALTH: &str = "/healthz";
 pub(crate) struct Pipeline {
     table: Arc<Table>,
     timeouts: Timeouts,
-    counters: Arc<Counters>,
     old_clients: OldClients,
 }
 
@@ -50,11 +51,11 @@ enum Decision {
 
 impl Pipeline {
     pub(crate) fn new(table: Arc<Table>, timeouts: Timeouts) -> Self {
-        Self { table, timeouts, counters: Arc::default(), old_clients: OldClients::default() }
+        Self { table, timeouts, old_clients: OldClients::default() }
     }
 
-    pub(crate) fn counters(&self) -> Arc<Counters> {
-        Arc::clone(&self.counters)
+    pub(crate) fn metrics(&self) -> Arc<Metrics> {
+        Arc::clone(&self.table.metrics)
     }
 
     /// `encrypted`: the client spoke TLS.
@@ -69,8 +70,11 @@ impl Pipeline {
         if is_for_health(&request) {
             return self.health(id, &method);
         }
+        if let Some(page) = monitor::page(&self.table, &request) {
+            return respond::page(page, id, &method);
+        }
         let mut request = request.map(RequestBody::new);
-        let mut record = Record::begin(&self.counters, &id, peer, &method, request.body().progress());
+        let mut record = Record::begin(&self.table.metrics, &id, peer, &method, request.body().progress());
         let lingers = respond::lingers(&request);
         let is_http1 = request.version() <= Version::HTTP_11;
         let switch = Switch::asked(&mut request);
@@ -159,6 +163,17 @@ impl Pipeline {
         *grant = api.pages.grant(request.headers());
         headers::for_replica(request, host, id, peer, encrypted);
         Ok(Decision::To(api))
+    }
+
+    /// What is asked at the private socket, which only the cluster itself can reach: the metrics, without a key.
+    pub(crate) fn privately<B>(&self, request: &Request<B>) -> Response<ResponseBody> {
+        let (id, method) = (identify(request.headers()), request.method());
+        if request.uri().path() == telemetry::PATH {
+            return respond::page(self.table.metrics.page(self.table.current().as_deref()), id, method);
+        }
+        let mut response = respond::page(String::new(), id, method);
+        *response.status_mut() = StatusCode::NOT_FOUND;
+        response
     }
 
     fn health(&self, id: HeaderValue, method: &Method) -> Response<ResponseBody> {

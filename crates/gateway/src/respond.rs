@@ -139,6 +139,13 @@ pub(crate) fn preflight(
     response
 }
 
+/// A page of metrics; not recorded.
+pub(crate) fn page(text: String, id: HeaderValue, method: &Method) -> Response<ResponseBody> {
+    let mut response = Response::new(Content::Text(Full::from(text)));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(telemetry::CONTENT_TYPE));
+    finish(response, &Grant::Nothing, id, method, None)
+}
+
 /// Something the gateway itself has to say; not recorded.
 pub(crate) fn own(value: &impl serde::Serialize, id: HeaderValue, method: &Method) -> Response<ResponseBody> {
     finish(json(value), &Grant::Nothing, id, method, None)

@@ -16,7 +16,13 @@ use arc_swap::ArcSwapOption;
 use state::Version;
 use transport::Address;
 
-use crate::{gate::Gate, keys::KeySet, phase::cors::Pages, upstream::Upstream};
+use crate::{
+    gate::Gate,
+    keys::KeySet,
+    metrics::{ApiMetrics, Metrics},
+    phase::cors::Pages,
+    upstream::Upstream,
+};
 
 /// One API and the replicas that may get its requests.
 #[derive(Debug)]
@@ -27,6 +33,8 @@ pub(crate) struct Api {
     pub(crate) gate: Arc<Gate>,
     /// For the head of a response, if the API has its own.
     pub(crate) timeout: Option<Duration>,
+    /// The same as long as there is an API of this name.
+    pub(crate) metrics: Arc<ApiMetrics>,
 }
 
 type Upstreams = HashMap<(String, Address), Arc<Upstream>>;
@@ -49,21 +57,28 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
-    /// Takes over from `previous` the replicas that are still there.
+    #[cfg(test)]
     pub(crate) fn new(routes: &Routes, keys: &Keys, previous: Option<&Self>) -> Self {
+        Self::measured(routes, keys, previous, &Metrics::default())
+    }
+
+    /// Takes over from `previous` the replicas that are still there.
+    fn measured(routes: &Routes, keys: &Keys, previous: Option<&Self>, metrics: &Metrics) -> Self {
         let keys = KeySet::new(keys, previous.map(|previous| &previous.keys));
         let pages = Arc::new(routes.cors.cluster.as_ref().map_or(Pages::None, Pages::new));
         let generations = routes.generations.clone();
         let mut snapshot = Self { keys, pages: Arc::clone(&pages), generations, ..Self::default() };
         for route in &routes.apis {
-            let replicas = route.replicas.iter().map(|replica| snapshot.upstream(replica, previous)).collect();
+            let metrics = metrics.api(&route.name);
+            let replicas =
+                route.replicas.iter().map(|replica| snapshot.upstream(replica, previous, &metrics)).collect();
             let own = routes.cors.apis.get(&route.name).map(|own| Arc::new(Pages::new(own)));
             let pages = own.unwrap_or_else(|| Arc::clone(&pages));
             let known = previous.and_then(|previous| previous.names.get(&*route.name));
             let gate = known.map_or_else(Arc::default, |known| Arc::clone(&known.gate));
             gate.limit(&route.limits);
             let timeout = route.limits.timeout_s.map(|seconds| Duration::from_secs(seconds.into()));
-            let api = Arc::new(Api { name: route.name.as_str().into(), replicas, pages, gate, timeout });
+            let api = Arc::new(Api { name: route.name.as_str().into(), replicas, pages, gate, timeout, metrics });
             let endpoint = route.endpoint.trim_end_matches('/');
             snapshot.longest = snapshot.longest.max(endpoint.len());
             snapshot.names.insert(Arc::clone(&api.name), Arc::clone(&api));
@@ -72,12 +87,12 @@ impl Snapshot {
         snapshot
     }
 
-    fn upstream(&mut self, route: &ReplicaRoute, previous: Option<&Self>) -> Arc<Upstream> {
+    fn upstream(&mut self, route: &ReplicaRoute, previous: Option<&Self>, metrics: &ApiMetrics) -> Arc<Upstream> {
         let identity = (route.id.clone(), route.address.clone());
         let known = self.upstreams.get(&identity).or_else(|| previous?.upstreams.get(&identity));
         let upstream = match known {
             Some(known) if known.version == route.version => Arc::clone(known),
-            _ => Arc::new(Upstream::new(route)),
+            _ => Arc::new(Upstream::new(route).measured(metrics.version(&route.version))),
         };
         self.upstreams.insert(identity, Arc::clone(&upstream));
         upstream
@@ -93,6 +108,10 @@ impl Snapshot {
             .filter(|(api, _)| open(api))
             .last()
             .map(|(api, rest)| (Arc::clone(api), rest))
+    }
+
+    pub(crate) fn apis(&self) -> impl Iterator<Item = &Arc<Api>> {
+        self.names.values()
     }
 
     pub(crate) fn api(&self, name: &str) -> Option<Arc<Api>> {
@@ -116,16 +135,19 @@ impl Snapshot {
 
 /// Holds the present snapshot; empty until there is a first one.
 #[derive(Debug, Default)]
-pub(crate) struct Table(ArcSwapOption<Snapshot>);
+pub(crate) struct Table {
+    snapshot: ArcSwapOption<Snapshot>,
+    pub(crate) metrics: Arc<Metrics>,
+}
 
 impl Table {
     pub(crate) fn current(&self) -> Option<Arc<Snapshot>> {
-        self.0.load_full()
+        self.snapshot.load_full()
     }
 
     /// There is no snapshot any more.
     pub(crate) fn withdraw(&self) {
-        if let Some(old) = self.0.swap(None) {
+        if let Some(old) = self.snapshot.swap(None) {
             old.retire_for(&Snapshot::default());
         }
     }
@@ -133,10 +155,11 @@ impl Table {
     /// Replaces the snapshot. Only one task may do so.
     pub(crate) fn publish(&self, routes: &Routes, keys: &Keys, version: Option<&Version>) {
         let old = self.current();
-        let mut new = Snapshot::new(routes, keys, old.as_deref());
+        let mut new = Snapshot::measured(routes, keys, old.as_deref(), &self.metrics);
         new.routes_version = version.map(|version| version.0.clone());
         let new = Arc::new(new);
-        self.0.store(Some(Arc::clone(&new)));
+        self.snapshot.store(Some(Arc::clone(&new)));
+        self.metrics.published();
         // Only now, so that a request that still chooses from the old one is the exception.
         if let Some(old) = old {
             old.retire_for(&new);

@@ -16,6 +16,8 @@ use std::{
 use api::routes::ReplicaRoute;
 use transport::Address;
 
+use crate::metrics::VersionMetrics;
+
 pub(crate) use body::{Progress, ReplyBody, RequestBody};
 pub(crate) use connection::{Connection, Unsent};
 
@@ -30,6 +32,7 @@ pub(crate) const REFUSAL: Duration = Duration::from_secs(1);
 pub(crate) struct Upstream {
     pub(crate) id: String,
     pub(crate) version: String,
+    pub(crate) metrics: Arc<VersionMetrics>,
     address: Address,
     in_flight: AtomicUsize,
     /// End of the present refusal, in milliseconds since `born`.
@@ -48,12 +51,18 @@ impl Upstream {
         Self {
             id: route.id.clone(),
             version: route.version.clone(),
+            metrics: Arc::default(),
             address: route.address.clone(),
             in_flight: AtomicUsize::new(0),
             refuses_until: AtomicU64::new(0),
             born: Instant::now(),
             idle: Mutex::new(Some(Vec::new())),
         }
+    }
+
+    /// One whose requests count there.
+    pub(crate) fn measured(self, metrics: Arc<VersionMetrics>) -> Self {
+        Self { metrics, ..self }
     }
 
     /// Requests that were given to the replica and whose response has not ended.
@@ -76,8 +85,10 @@ impl Upstream {
 
     /// A new connection.
     pub(crate) async fn connect(&self, limit: Duration) -> io::Result<Connection> {
+        let begun = Instant::now();
         match tokio::time::timeout(limit, Connection::open(&self.address)).await {
             Ok(Ok(connection)) => {
+                self.metrics.connect.observe(begun.elapsed());
                 self.refuses_until.store(0, Ordering::Relaxed);
                 return Ok(connection);
             }

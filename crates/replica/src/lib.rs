@@ -19,6 +19,7 @@ mod error;
 mod exchange;
 mod file_lock;
 mod lines;
+mod metrics;
 mod onnx;
 mod predictor;
 mod python;

@@ -1,6 +1,7 @@
 //! The seam between the server and what answers requests.
 
 use serde_json::{Map, Value};
+use telemetry::{Page, catalogue::replica as families};
 
 use crate::{
     error::Error,
@@ -58,6 +59,13 @@ pub(crate) trait Predictor: Send + Sync + 'static {
 
     /// What callers may know of it, as fields of the JSON that `GET /` answers.
     fn describe(&self) -> Map<String, Value>;
+
+    /// What of its own there is to tell those who watch the replica: families of [`telemetry::catalogue::replica`] that are
+    /// about workers.
+    fn measure(&self, page: &mut Page) {
+        let _ = page.family(&families::WORKERS);
+        let _ = page.family(&families::REPLACED);
+    }
 
     /// Whether it can answer anything at all, now or soon.
     fn alive(&self) -> bool {

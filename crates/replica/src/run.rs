@@ -8,6 +8,7 @@ use transport::Listener;
 
 use crate::{
     error::Error,
+    metrics::Metrics,
     onnx,
     predictor::Predictor,
     python,
@@ -98,7 +99,7 @@ async fn live(
     status.write(Phase::Ready, "ready")?;
     tracing::info!(address = %spec.listen, "ready");
 
-    let service = Arc::new(Service::new(spec, limits, Arc::clone(&predictor)));
+    let service = Arc::new(Service::new(spec, limits, Arc::clone(&predictor), Arc::new(Metrics::new(spec))));
     let ended = server::serve(listener, service, stop, status, limits.grace, spec.drain_timeout).await;
     predictor.close().await;
     ended

@@ -31,6 +31,7 @@ use self::activity::Activity;
 use crate::{
     Listener, Peer, ServerTls, Stream,
     crowd::Crowd,
+    open::Open,
     preface::{Io, Preface},
 };
 
@@ -139,7 +140,7 @@ impl Server {
             };
             let Some(place) = crowd.admit(peer) else { continue };
             let (handler, tls, finish) = (handler.clone(), tls.clone(), finish.clone());
-            let held = Arc::new((slot, place));
+            let held = Arc::new((slot, place, Open::one()));
             let tunnels = Tunnels::new(&connections, &end, Arc::clone(&held) as _);
             let connection = async move {
                 let _held = held;

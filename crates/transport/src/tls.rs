@@ -82,6 +82,14 @@ impl ServerTls {
         Ok(())
     }
 
+    /// When what clients are shown ends, in seconds since 1970.
+    pub fn ends(&self) -> i64 {
+        match &*self.own.load() {
+            Some(own) => own.not_after().unix_timestamp(),
+            None => self.issued.load(Ordering::Relaxed) + time::Duration::days(LEAF_DAYS).whole_seconds(),
+        }
+    }
+
     /// From now on, a certificate that the authority has not issued; `None`: no more.
     pub fn present(&self, own: Option<OwnCertificate>) -> Result<(), TlsError> {
         self.own.store(own.map(Arc::new));

@@ -36,6 +36,11 @@ impl Keys {
     pub(crate) fn open(&self, api: &str) -> bool {
         self.0.iter().flatten().any(|key| key.opens(api))
     }
+
+    /// Whether one of them is for looking at the gateway itself.
+    pub(crate) fn monitor(&self) -> bool {
+        self.0.iter().flatten().any(|key| key.monitors())
+    }
 }
 
 /// Lets the request pass if it has a key, and takes the key out of its headers.

@@ -62,6 +62,7 @@ mod tests {
             pages: Arc::default(),
             gate: Arc::default(),
             timeout: None,
+            metrics: Arc::default(),
         }
     }
 

@@ -1,79 +1,21 @@
-//! Phase 8: what happened to the request, as one log event and in the counters.
+//! Phase 8: what happened to the request, as one log event and in the metrics.
 //!
 //! A [`Record`] begins with the request and ends when it is dropped, which is when the last byte of the response was
 //! handed over or the client went away, so that no way out is missed.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Instant,
-};
+use std::{sync::Arc, time::Instant};
 
 use http::{HeaderValue, Method, StatusCode};
 use transport::Peer;
 
 use crate::{
     error::{Blame, Error},
+    metrics::{ApiMetrics, Ended, Metrics},
     snapshot::Api,
     upstream::{Progress, Upstream},
 };
 
-/// Since the start of the gateway.
-#[derive(Debug, Default)]
-pub struct Counters {
-    begun: AtomicU64,
-    ended: AtomicU64,
-    refused: AtomicU64,
-    failed: AtomicU64,
-    abandoned: AtomicU64,
-    attempts: AtomicU64,
-    retries: AtomicU64,
-    bytes_in: AtomicU64,
-    bytes_out: AtomicU64,
-}
-
-/// The [`Counters`] at one moment. Requests for `/healthz` are not counted.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counts {
-    pub requests: u64,
-    /// Requests whose response has not ended.
-    pub in_flight: u64,
-    /// Refused or given up by the gateway for a reason that is the client's.
-    pub refused: u64,
-    /// Answered with an error, or cut off, for a reason that is a replica's or the gateway's.
-    pub failed: u64,
-    /// The client went away before the end.
-    pub abandoned: u64,
-    /// Times a request was given to a replica.
-    pub attempts: u64,
-    /// Those of them that were not the first for their request.
-    pub retries: u64,
-    /// Bytes of bodies, from clients and to clients.
-    pub bytes_in: u64,
-    pub bytes_out: u64,
-}
-
-impl Counters {
-    pub fn counts(&self) -> Counts {
-        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        // Ended first: what ends in between must not make the difference negative.
-        let ended = get(&self.ended);
-        let requests = get(&self.begun);
-        Counts {
-            requests,
-            in_flight: requests.saturating_sub(ended),
-            refused: get(&self.refused),
-            failed: get(&self.failed),
-            abandoned: get(&self.abandoned),
-            attempts: get(&self.attempts),
-            retries: get(&self.retries),
-            bytes_in: get(&self.bytes_in),
-            bytes_out: get(&self.bytes_out),
-        }
-    }
-}
+const CLIENT_GONE: (&str, Blame) = ("client_gone", Blame::Client);
 
 /// How a request ended.
 #[derive(Debug, Clone, Copy)]
@@ -88,8 +30,10 @@ enum End {
 
 #[derive(Debug)]
 pub(crate) struct Record {
-    counters: Arc<Counters>,
+    metrics: Arc<ApiMetrics>,
     begun: Instant,
+    chosen: Option<Instant>,
+    head: Option<Instant>,
     id: HeaderValue,
     peer: Peer,
     method: Method,
@@ -105,16 +49,19 @@ pub(crate) struct Record {
 
 impl Record {
     pub(crate) fn begin(
-        counters: &Arc<Counters>,
+        metrics: &Metrics,
         id: &HeaderValue,
         peer: Peer,
         method: &Method,
         request: &Arc<Progress>,
     ) -> Self {
-        counters.begun.fetch_add(1, Ordering::Relaxed);
+        let metrics = metrics.unrouted();
+        metrics.begin();
         Self {
-            counters: Arc::clone(counters),
+            metrics,
             begun: Instant::now(),
+            chosen: None,
+            head: None,
             id: id.clone(),
             peer,
             method: method.clone(),
@@ -130,11 +77,14 @@ impl Record {
     }
 
     pub(crate) fn routed(&mut self, api: &Arc<Api>) {
+        api.metrics.take_over(&self.metrics);
+        self.metrics = Arc::clone(&api.metrics);
         self.api = Some(Arc::clone(api));
     }
 
     pub(crate) fn chose(&mut self, replica: &Arc<Upstream>) {
         self.attempts += 1;
+        self.chosen = Some(Instant::now());
         self.replica = Some(Arc::clone(replica));
     }
 
@@ -149,6 +99,7 @@ impl Record {
 
     pub(crate) fn answered(&mut self, status: StatusCode) {
         self.status = Some(status);
+        self.head = Some(Instant::now());
     }
 
     pub(crate) fn sent(&mut self, bytes: usize) {
@@ -163,19 +114,22 @@ impl Record {
         self.end = End::CutOff;
     }
 
-    fn count(&self, blame: Option<Blame>) {
-        let add = |counter: &AtomicU64, more: u64| counter.fetch_add(more, Ordering::Relaxed);
-        match (self.end, blame) {
-            (End::Abandoned, _) => add(&self.counters.abandoned, 1),
-            (_, Some(Blame::Client)) => add(&self.counters.refused, 1),
-            (_, Some(Blame::Upstream | Blame::Gateway)) => add(&self.counters.failed, 1),
-            (_, None) => 0,
+    fn count(&self, error: Option<(&'static str, Blame)>) {
+        let error = match self.end {
+            End::Abandoned => Some(CLIENT_GONE),
+            _ => error,
         };
-        add(&self.counters.attempts, self.attempts);
-        add(&self.counters.retries, self.attempts.saturating_sub(1));
-        add(&self.counters.bytes_in, self.request.bytes());
-        add(&self.counters.bytes_out, self.sent);
-        add(&self.counters.ended, 1);
+        self.metrics.ended(&Ended {
+            version: self.replica.as_ref().map(|replica| &*replica.metrics),
+            status: self.status,
+            error,
+            attempts: self.attempts,
+            received: self.request.bytes(),
+            sent: self.sent,
+            begun: self.begun,
+            chosen: self.chosen,
+            head: self.head,
+        });
     }
 }
 
@@ -184,9 +138,9 @@ impl Drop for Record {
         let error = match self.end {
             End::CutOff => Some(("replica_lost", Blame::Upstream)),
             End::Complete => self.error,
-            End::Abandoned => self.error.or(Some(("client_gone", Blame::Client))),
+            End::Abandoned => self.error.or(Some(CLIENT_GONE)),
         };
-        self.count(error.map(|(_, blame)| blame));
+        self.count(error);
         let replica = self.replica.as_deref();
         tracing::info!(
             target: "gateway::request",

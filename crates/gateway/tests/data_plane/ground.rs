@@ -68,7 +68,7 @@ pub struct Ground {
     pub state: Arc<dyn State>,
     pub address: SocketAddr,
     pub ca: String,
-    counters: Arc<gateway::Counters>,
+    pub metrics: Arc<gateway::Metrics>,
     stop: Option<oneshot::Sender<()>>,
     pub task: JoinHandle<()>,
 }
@@ -109,7 +109,7 @@ impl Ground {
     async fn serve(directory: TempDir, state: Arc<dyn State>, timeouts: Timeouts, limits: Limits) -> Self {
         let options = Options { timeouts, ..Options::new(Arc::clone(&state), directory.path().join("cache")) };
         let gateway = Gateway::start(options).await;
-        let counters = gateway.counters();
+        let metrics = gateway.metrics();
         let now = time::OffsetDateTime::now_utc();
         let authority = Arc::new(Authority::generate("test", now).unwrap());
         let ca = authority.certificate_pem().to_owned();
@@ -119,7 +119,7 @@ impl Ground {
         let server = Server { listener, tls: Some(tls), limits };
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(async move { gateway.serve(server, async { drop(stopped.await) }).await });
-        Self { directory, state, address, ca, counters, stop: Some(stop), task }
+        Self { directory, state, address, ca, metrics, stop: Some(stop), task }
     }
 
     pub fn url(&self, path: &str) -> String {
@@ -158,7 +158,7 @@ impl Ground {
     }
 
     pub fn counts(&self) -> Counts {
-        self.counters.counts()
+        self.metrics.counts()
     }
 
     pub fn stop(&mut self) {

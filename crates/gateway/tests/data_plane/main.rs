@@ -9,6 +9,7 @@ mod headers;
 mod keys;
 mod limits;
 mod log;
+mod metrics;
 mod old_clients;
 mod origin;
 mod raw;

@@ -128,7 +128,7 @@ impl Desk {
                 touched.push(Arc::clone(&seat.worker));
             }
         }
-        if self.hopeless && !self.alive() {
+        if self.hopeless && self.alive() == 0 {
             for job in self.waiting.drain(..) {
                 job.answer.fail(&PredictError::Died);
             }
@@ -136,8 +136,18 @@ impl Desk {
         touched
     }
 
-    pub(super) fn alive(&self) -> bool {
-        self.seats.iter().flatten().any(|seat| !seat.leaving && !seat.hung)
+    /// Workers that take requests.
+    pub(super) fn alive(&self) -> usize {
+        self.seats.iter().flatten().filter(|seat| !seat.leaving && !seat.hung).count()
+    }
+
+    /// Why the worker at the seat is gone.
+    pub(super) fn fate(&self, seat: usize) -> &'static str {
+        match &self.seats[seat] {
+            Some(seat) if seat.hung => "hung",
+            Some(seat) if seat.leaving => "memory",
+            _ => "died",
+        }
     }
 
     /// What the worker at the seat holds under that number.

@@ -13,6 +13,7 @@ use std::{
 };
 
 use serde_json::Map;
+use telemetry::{ByKind, Page, catalogue::replica as families};
 use tokio::{
     sync::{Mutex as AsyncMutex, mpsc, oneshot},
     task::JoinSet,
@@ -57,6 +58,8 @@ pub(super) struct Shared {
     desk: Mutex<Desk>,
     pub(super) closing: AtomicBool,
     pub(super) failure: mpsc::UnboundedSender<Error>,
+    /// Workers, by why they had to be replaced.
+    pub(super) replaced: ByKind,
 }
 
 impl Pool {
@@ -69,7 +72,14 @@ impl Pool {
     ) -> Result<Self, StartFailure> {
         let (failure, failures) = mpsc::unbounded_channel();
         let desk = Mutex::new(Desk::new(processes, launch.threads as usize));
-        let shared = Arc::new(Shared { launch, replacing, desk, closing: AtomicBool::new(false), failure });
+        let shared = Arc::new(Shared {
+            launch,
+            replacing,
+            desk,
+            closing: AtomicBool::new(false),
+            replaced: ByKind::default(),
+            failure,
+        });
         let mut starts = JoinSet::new();
         for seat in 0..processes {
             let shared = Arc::clone(&shared);
@@ -149,8 +159,17 @@ impl Predictor for Pool {
         Map::new()
     }
 
+    fn measure(&self, page: &mut Page) {
+        let alive = self.shared.at_desk(|desk| desk.alive());
+        page.one(&families::WORKERS, alive);
+        let mut series = page.family(&families::REPLACED);
+        for (reason, _, count) in self.shared.replaced.all() {
+            series.add(&[reason], count);
+        }
+    }
+
     fn alive(&self) -> bool {
-        self.shared.at_desk(|desk| desk.alive())
+        self.shared.at_desk(|desk| desk.alive()) > 0
     }
 
     async fn failed(&self) -> Error {

@@ -32,10 +32,12 @@ impl Shared {
             self.at_desk(|desk| desk.sit(seat, Arc::clone(&worker)));
             let reading = tokio::spawn(Arc::clone(&self).read(seat, Arc::clone(&worker)));
             let how = process.ended(&worker, reading).await;
+            let fate = self.at_desk(|desk| desk.fate(seat));
             self.bury(seat, worker.pid);
             if self.is_closing() {
                 return;
             }
+            self.replaced.add(fate, "");
             tracing::error!(pid = worker.pid, "a worker process ended ({how}) and is being replaced");
             if born.elapsed() >= HEALTHY_LIFE {
                 pause = Duration::ZERO;

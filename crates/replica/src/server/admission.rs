@@ -11,6 +11,8 @@ pub(crate) struct Admission {
     places: Arc<Semaphore>,
     /// In flight.
     slots: Arc<Semaphore>,
+    /// How many of both there are.
+    all: [usize; 2],
 }
 
 /// A place in the queue; give it up by dropping it.
@@ -30,7 +32,20 @@ pub(crate) struct Slot {
 impl Admission {
     /// `all`: in flight and waiting together.
     pub(crate) fn new(in_flight: usize, all: usize) -> Self {
-        Self { places: Arc::new(Semaphore::new(all)), slots: Arc::new(Semaphore::new(in_flight.min(all))) }
+        let in_flight = in_flight.min(all);
+        Self {
+            places: Arc::new(Semaphore::new(all)),
+            slots: Arc::new(Semaphore::new(in_flight)),
+            all: [all, in_flight],
+        }
+    }
+
+    /// How many are in flight, and how many wait.
+    pub(crate) fn load(&self) -> [usize; 2] {
+        let [places, slots] = self.all;
+        let in_flight = slots.saturating_sub(self.slots.available_permits());
+        let inside = places.saturating_sub(self.places.available_permits());
+        [in_flight, inside.saturating_sub(in_flight)]
     }
 
     /// `None` if the queue is full.
@@ -57,6 +72,7 @@ mod tests {
         let admission = Admission::new(1, 2);
         let first = admission.enter().expect("free").slot().await;
         let second = admission.enter().expect("the queue is empty");
+        assert_eq!(admission.load(), [1, 1]);
         assert!(admission.enter().is_none());
         drop(first);
         second.slot().await;

@@ -1,8 +1,11 @@
 //! One HTTP request: what it asks for, whether there is room, what the predictor says, and how that is written.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Instant,
 };
 
 use api::replica::ReplicaSpec;
@@ -22,6 +25,7 @@ use super::{
 };
 use crate::{
     exchange::{JSON, Reply, Request},
+    metrics::{self, Metrics},
     predictor::{PredictError, Predictor},
     run::Limits,
 };
@@ -40,12 +44,18 @@ pub(crate) struct Service {
     admission: Admission,
     body_limit: usize,
     draining: AtomicBool,
+    metrics: Arc<Metrics>,
     /// Numbers the requests that came without an id, which only happens without a gateway.
     unnamed: AtomicU64,
 }
 
 impl Service {
-    pub(crate) fn new(spec: &ReplicaSpec, limits: &Limits, predictor: Arc<dyn Predictor>) -> Self {
+    pub(crate) fn new(
+        spec: &ReplicaSpec,
+        limits: &Limits,
+        predictor: Arc<dyn Predictor>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
         let mut about = Map::new();
         about.insert("name".to_owned(), json!(spec.api));
         about.insert("type".to_owned(), json!(spec.predictor.r#type));
@@ -59,6 +69,7 @@ impl Service {
             predictor,
             body_limit: limits.body,
             draining: AtomicBool::new(false),
+            metrics,
             unnamed: AtomicU64::new(1),
         }
     }
@@ -74,9 +85,17 @@ impl Service {
 
     pub(crate) async fn answer(&self, request: http::Request<Incoming>) -> Response {
         let id = self.request_id(request.headers());
+        if metrics::is_scrape(&request) {
+            return self.tell();
+        }
         let protocol = Protocol::of(request.uri().path());
         let outcome = match *request.method() {
-            Method::POST => self.predict(id.clone(), request).await,
+            Method::POST => {
+                let mut counted = self.metrics.begin();
+                let outcome = self.predict(id.clone(), request).await;
+                counted.ended(outcome.as_ref().err().map(Refusal::kind));
+                outcome
+            }
             Method::GET | Method::HEAD => self.page(request.uri().path()),
             _ => Err(Refusal::MethodNotAllowed),
         };
@@ -113,19 +132,26 @@ impl Service {
             Err(_) => return Err(Refusal::Truncated),
         };
         let request = Request { id, head, body };
+        let queued = Instant::now();
         let slot = place.slot().await;
+        let begun = Instant::now();
+        self.metrics.queue.observe(begun - queued);
         if let Some(outcome) = self.predictor.at_once(&request) {
+            self.metrics.predict.observe(begun.elapsed());
             return outcome.map(|reply| response(reply, Some(slot))).map_err(Refusal::Predict);
         }
         if self.predictor.forgets_callers() {
             let outcome = self.predictor.predict(request).await;
+            self.metrics.predict.observe(begun.elapsed());
             return outcome.map(|reply| response(reply, Some(slot))).map_err(Refusal::Predict);
         }
+        let metrics = Arc::clone(&self.metrics);
         let predictor = Arc::clone(&self.predictor);
         // A task of its own: when the caller goes away this future is dropped, but the predictor works on, and its slot
         // is taken until it is done.
         let work = tokio::spawn(async move {
             let outcome = predictor.predict(request).await;
+            metrics.predict.observe(begun.elapsed());
             outcome.map(|reply| response(reply, Some(slot)))
         });
         match work.await {
@@ -135,6 +161,15 @@ impl Service {
                 Err(Refusal::Predict(PredictError::Died))
             }
         }
+    }
+
+    /// The metrics, as one page.
+    fn tell(&self) -> Response {
+        let draining = self.draining.load(Ordering::Acquire);
+        let mut response =
+            Response::new(Body::from(self.metrics.page(&*self.predictor, self.admission.load(), draining)));
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(telemetry::CONTENT_TYPE));
+        response
     }
 
     fn request_id(&self, headers: &HeaderMap) -> String {

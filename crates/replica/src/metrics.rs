@@ -1,0 +1,87 @@
+//! What a replica counts, and the page that tells it.
+//!
+//! The page is for the cluster's operator, which asks with a header that no gateway lets pass; the path alone belongs to
+//! the API.
+
+use api::replica::ReplicaSpec;
+use http::{Method, Request};
+use spec::realtime::PredictorType;
+use telemetry::{ByKind, Histogram, Page, SIZES, catalogue::replica as families, describe_process};
+
+use crate::predictor::Predictor;
+
+pub(crate) struct Metrics {
+    /// Values of the labels of [`families::INFO`].
+    info: [String; 4],
+    outcomes: ByKind,
+    /// How long requests waited for their turn.
+    pub(crate) queue: Histogram,
+    /// How long the predictor took.
+    pub(crate) predict: Histogram,
+    /// How many requests were answered together; whoever batches counts.
+    pub(crate) batch: Histogram,
+}
+
+/// A request that is under way; if nobody says how it ended, its caller went away.
+pub(crate) struct Counted<'a> {
+    metrics: &'a Metrics,
+    outcome: &'static str,
+}
+
+pub(crate) fn is_scrape<B>(request: &Request<B>) -> bool {
+    *request.method() == Method::GET
+        && request.uri().path() == telemetry::PATH
+        && request.headers().contains_key(telemetry::SCRAPE_HEADER)
+}
+
+impl Metrics {
+    pub(crate) fn new(spec: &ReplicaSpec) -> Self {
+        let r#type = match spec.predictor.r#type {
+            PredictorType::Onnx => "onnx",
+            PredictorType::Python => "python",
+        };
+        Self {
+            info: [spec.api.clone(), spec.version.clone(), spec.replica.clone(), r#type.to_owned()],
+            outcomes: ByKind::default(),
+            queue: Histogram::latency(),
+            predict: Histogram::latency(),
+            batch: Histogram::new(&SIZES),
+        }
+    }
+
+    pub(crate) fn begin(&self) -> Counted<'_> {
+        Counted { metrics: self, outcome: "client_gone" }
+    }
+
+    /// `load`: how many requests are in flight, and how many wait.
+    pub(crate) fn page(&self, predictor: &dyn Predictor, load: [usize; 2], draining: bool) -> String {
+        let mut page = Page::default();
+        page.family(&families::INFO).add(&self.info.each_ref().map(String::as_str), 1);
+        let mut series = page.family(&families::REQUESTS);
+        for (outcome, _, count) in self.outcomes.all() {
+            series.add(&[outcome], count);
+        }
+        page.family(&families::QUEUE_TIME).histogram(&[], &self.queue);
+        page.family(&families::PREDICT_TIME).histogram(&[], &self.predict);
+        page.family(&families::BATCH).histogram(&[], &self.batch);
+        page.one(&families::IN_FLIGHT, load[0]);
+        page.one(&families::QUEUED, load[1]);
+        page.one(&families::DRAINING, u8::from(draining));
+        predictor.measure(&mut page);
+        describe_process(&mut page);
+        page.text()
+    }
+}
+
+impl Counted<'_> {
+    /// With that kind of error, or well.
+    pub(crate) fn ended(&mut self, error: Option<&'static str>) {
+        self.outcome = error.unwrap_or("ok");
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.metrics.outcomes.add(self.outcome, "");
+    }
+}
