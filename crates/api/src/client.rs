@@ -189,6 +189,12 @@ impl Client {
         self.document(self.send(Endpoint::Audit, &[], &text, Content::none()).await?).await
     }
 
+    /// In the text format of Prometheus.
+    pub async fn metrics(&self) -> Result<String, ClientError> {
+        let response = self.send(Endpoint::Metrics, &[], "", Content::none()).await?;
+        response.text().await.map_err(|error| self.lost(&error))
+    }
+
     pub async fn logs(
         &self,
         name: &str,

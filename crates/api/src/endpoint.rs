@@ -93,6 +93,8 @@ endpoints! {
     UnsetApiCors => DELETE "/v1/apis/{name}/cors", Admin;
     /// Gives a session token for this proof of identity: 15 minutes of looking without another one.
     Session => POST "/v1/session", Read;
+    /// Metrics of this operator, of the gateway beside it and of all replicas, for Prometheus.
+    Metrics => GET "/v1/metrics", Read;
     /// Who asked for what since a moment, and whether it was allowed.
     Audit => GET "/v1/audit", Admin;
 }

@@ -29,6 +29,8 @@ pub enum Command {
     Get(Get),
     /// Show what an API's replicas write.
     Logs(Logs),
+    /// Show how much APIs have to do, how fast they are and what goes wrong.
+    Metrics(Metrics),
     /// Delete an API.
     Delete(Delete),
     /// Send a JSON file to an API and print the answer.
@@ -155,6 +157,19 @@ pub struct Logs {
     /// Lines to begin with.
     #[arg(long, default_value_t = 200, value_name = "LINES")]
     pub tail: usize,
+    #[command(flatten)]
+    pub target: Target,
+    #[command(flatten)]
+    pub printed: Printed,
+}
+
+#[derive(Debug, Args)]
+pub struct Metrics {
+    /// Only this API.
+    pub api: Option<String>,
+    /// Show again every two seconds, what happened since the last time, until interrupted.
+    #[arg(short, long)]
+    pub watch: bool,
     #[command(flatten)]
     pub target: Target,
     #[command(flatten)]
@@ -397,6 +412,7 @@ impl Arguments {
             Command::Deploy(Deploy { printed, .. })
             | Command::Get(Get { printed, .. })
             | Command::Logs(Logs { printed, .. })
+            | Command::Metrics(Metrics { printed, .. })
             | Command::Delete(Delete { printed, .. })
             | Command::Audit(Audit { printed, .. })
             | Command::Version(Version { printed, .. })

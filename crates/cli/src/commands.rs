@@ -11,6 +11,7 @@ mod deploy;
 mod env;
 mod get;
 mod logs;
+mod metrics;
 mod predict;
 mod reference;
 mod version;
@@ -28,6 +29,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Deploy(arguments) => deploy::deploy(arguments).await,
         Command::Get(arguments) => get::get(arguments).await,
         Command::Logs(arguments) => logs::logs(arguments).await,
+        Command::Metrics(arguments) => metrics::metrics(arguments).await,
         Command::Delete(arguments) => delete::delete(arguments).await,
         Command::Predict(arguments) => predict::predict(arguments).await,
         Command::Cluster(Cluster::Up(arguments)) => Box::pin(cluster::up::up(arguments, false)).await,

@@ -5,6 +5,8 @@ mod bundles;
 mod cors;
 mod deploy;
 mod inspect;
+mod measure;
+mod scrape;
 mod store;
 
 use std::{path::PathBuf, sync::Arc};
@@ -14,12 +16,14 @@ use api::{
     wire::{AuditQuery, AuditReply, LogQuery},
 };
 use state::{State, StateError};
+use transport::Address;
 
 pub use store::{Deployment, Head, Specification, Store, bundle_key, deployments};
 
 use crate::{
     audit,
     engine::{Engine, EngineError, LogStream},
+    metrics::Metrics,
     reconcile::Troubles,
 };
 
@@ -34,6 +38,9 @@ pub struct App {
     pub(crate) troubles: Troubles,
     /// Uploads in progress; on the same file system as the State if that is local.
     pub(crate) scratch: PathBuf,
+    pub(crate) metrics: Arc<Metrics>,
+    /// Where the gateway beside this operator tells its metrics.
+    pub(crate) gateway: Option<Address>,
 }
 
 /// Why something was not done. Each becomes one HTTP status.

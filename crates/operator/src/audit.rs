@@ -19,6 +19,7 @@ use api::{
 };
 use identity::Principal;
 use state::State;
+use telemetry::Counter;
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 use transport::Peer;
@@ -39,11 +40,13 @@ pub(crate) struct Audit {
     batch: Mutex<Batch>,
     /// Held by the one that writes.
     writing: tokio::sync::Mutex<()>,
+    /// Requests whose event was only counted.
+    pub(crate) lost: Counter,
 }
 
 impl Audit {
     pub(crate) fn new(state: Arc<dyn State>) -> Self {
-        Self { state, batch: Mutex::default(), writing: tokio::sync::Mutex::default() }
+        Self { state, batch: Mutex::default(), writing: tokio::sync::Mutex::default(), lost: Counter::default() }
     }
 
     /// Begins the entry of a request.
@@ -73,7 +76,9 @@ impl Audit {
 
     fn take(&self, event: AuditEvent, change: bool) {
         log(&event);
-        self.lock().add(event, change);
+        if !self.lock().add(event, change) {
+            self.lost.add(1);
+        }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Batch> {

@@ -7,6 +7,7 @@ mod content;
 mod cors;
 mod error;
 mod handlers;
+mod metrics;
 mod patience;
 
 use std::sync::Arc;
@@ -32,7 +33,7 @@ pub use auth::{
 use error::Refusal;
 use transport::Peer;
 
-use crate::{app::App, audit::Audit};
+use crate::{app::App, audit::Audit, metrics::Asked};
 
 /// Largest JSON body. A deploy request holds specifications only.
 const JSON_BYTES: usize = 4 * 1024 * 1024;
@@ -62,7 +63,7 @@ pub(crate) fn router(context: Arc<Context>) -> Router {
         .method_not_allowed_fallback(async || Refusal::method_not_allowed().into_response())
         .layer(DefaultBodyLimit::max(JSON_BYTES))
         .layer(middleware::from_fn_with_state(patience::PATIENCE, patience::guard))
-        .layer(middleware::from_fn(label))
+        .layer(middleware::from_fn_with_state(Arc::clone(&context), label))
         .with_state(context)
 }
 
@@ -90,6 +91,7 @@ fn handler(endpoint: Endpoint) -> MethodRouter<Arc<Context>> {
         Endpoint::SetApiCors => put(cors::set_of_api),
         Endpoint::UnsetApiCors => delete(cors::unset_of_api),
         Endpoint::Session => post(handlers::session),
+        Endpoint::Metrics => get(metrics::metrics),
         Endpoint::Audit => get(handlers::audit),
     }
 }
@@ -101,8 +103,12 @@ async fn authorize(
     request: Request,
     next: Next,
 ) -> Response {
-    let Some(role) = auth::required_role(endpoint.access()) else { return next.run(request).await };
     let (mut parts, body) = request.into_parts();
+    let asked = parts.extensions.get::<Asked>().cloned().unwrap_or_default();
+    asked.at(endpoint);
+    let Some(role) = auth::required_role(endpoint.access()) else {
+        return next.run(Request::from_parts(parts, body)).await;
+    };
     let id = parts.extensions.get::<RequestId>().map_or("", |id| &id.0);
     let mut entry = context.audit.begin(endpoint, id, parts.extensions.get::<Peer>().copied(), parts.uri.path());
     let (Authenticated { principal, subject, content_sha256 }, via) = match prove(&context, &parts, endpoint).await {
@@ -115,6 +121,7 @@ async fn authorize(
         }
     };
     entry.proved(&principal, via);
+    asked.by(principal.role);
     if principal.role < role {
         let refusal = Refusal::forbidden(&principal, role);
         entry.refused(AuditOutcome::Denied, format!("the role {:?} is not enough", principal.role));
@@ -152,9 +159,11 @@ fn outcome(error: &AuthError) -> AuditOutcome {
 }
 
 /// Gives every request an id, and every refusal its body.
-async fn label(mut request: Request, next: Next) -> Response {
+async fn label(State(context): State<Arc<Context>>, mut request: Request, next: Next) -> Response {
     let id = uuid::Uuid::now_v7().to_string();
     request.extensions_mut().insert(RequestId(id.clone()));
+    let asked = Asked::default();
+    request.extensions_mut().insert(asked.clone());
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let mut response = next.run(request).await;
     if let Some(refusal) = response.extensions_mut().remove::<Refusal>() {
@@ -163,6 +172,7 @@ async fn label(mut request: Request, next: Next) -> Response {
         // Refused by the framework: a bad query, a body that is not what it should be.
         response = Refusal::from_framework(response).await.into_body(&id);
     }
+    context.app.metrics.answered(&asked, response.status());
     tracing::info!(request_id = id, %method, path, status = response.status().as_u16(), "answered");
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID, value);

@@ -5,6 +5,7 @@ mod audit;
 mod days;
 pub mod engine;
 mod http;
+mod metrics;
 mod reconcile;
 
 use std::{future::Future, path::PathBuf, sync::Arc, time::Duration};
@@ -12,7 +13,7 @@ use std::{future::Future, path::PathBuf, sync::Arc, time::Duration};
 use state::State;
 use tokio_util::sync::CancellationToken;
 use tower_service::Service as _;
-use transport::Server;
+use transport::{Address, Server};
 
 pub use app::{AppError, Deployment, Head, Specification, deployments};
 pub use http::{
@@ -24,6 +25,7 @@ use app::App;
 use audit::Audit;
 use engine::Engine;
 use http::{Context, Sessions};
+use metrics::Metrics;
 use reconcile::{Reconciler, Troubles};
 
 /// For the last audit events, when the operator stops.
@@ -40,6 +42,8 @@ pub struct Operator {
     pub scratch: PathBuf,
     /// Tells this operator from others of the same cluster in the lease.
     pub holder: String,
+    /// Where the gateway of the same machine tells its metrics, if there is one.
+    pub gateway_metrics: Option<Address>,
 }
 
 impl Operator {
@@ -48,8 +52,14 @@ impl Operator {
         let troubles = Troubles::default();
         let cluster = app::cluster_record(&*self.state).await?;
         let wanted = self.state.watch("apis/").await?;
-        let mut reconciler =
-            Reconciler::new(Arc::clone(&self.state), Arc::clone(&self.engine), &self.holder, troubles.clone());
+        let metrics = Arc::new(Metrics::default());
+        let mut reconciler = Reconciler::new(
+            Arc::clone(&self.state),
+            Arc::clone(&self.engine),
+            &self.holder,
+            troubles.clone(),
+            Arc::clone(&metrics),
+        );
         let sessions = Sessions::open(&*self.state).await?;
         let audit = Arc::new(Audit::new(Arc::clone(&self.state)));
         let app = App {
@@ -59,6 +69,8 @@ impl Operator {
             ca_certificate: self.ca_certificate,
             troubles,
             scratch: self.scratch,
+            metrics,
+            gateway: self.gateway_metrics,
         };
         let audited = CancellationToken::new();
         let writer = tokio::spawn(Arc::clone(&audit).run(audited.clone()));

@@ -11,7 +11,7 @@ mod troubles;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use api::wire::ReplicaPhase;
@@ -22,6 +22,7 @@ pub(crate) use self::troubles::Troubles;
 use crate::{
     app::{Deployment, Store},
     engine::{Engine, EngineError, Replica, Workload},
+    metrics::Metrics,
 };
 
 /// A pass without a reason.
@@ -42,18 +43,29 @@ pub(crate) struct Reconciler {
     pub(crate) engine: Arc<dyn Engine>,
     pub(crate) lease: Lease,
     pub(crate) troubles: Troubles,
+    pub(crate) metrics: Arc<Metrics>,
 }
 
 impl Reconciler {
-    pub(crate) fn new(state: Arc<dyn State>, engine: Arc<dyn Engine>, holder: &str, troubles: Troubles) -> Self {
+    pub(crate) fn new(
+        state: Arc<dyn State>,
+        engine: Arc<dyn Engine>,
+        holder: &str,
+        troubles: Troubles,
+        metrics: Arc<Metrics>,
+    ) -> Self {
         let lease = Lease::new(Arc::clone(&state), "reconcile", holder, LEASE);
-        Self { store: Store::new(state), engine, lease, troubles }
+        Self { store: Store::new(state), engine, lease, troubles, metrics }
     }
 
     /// Runs passes until dropped.
     pub(crate) async fn run(&mut self, mut wanted: Watch) {
         loop {
-            if let Err(error) = self.pass().await {
+            let begun = Instant::now();
+            let outcome = self.pass().await;
+            self.metrics.reconcile.observe(begun.elapsed());
+            if let Err(error) = outcome {
+                self.metrics.reconcile_failures.add(1);
                 tracing::warn!(%error, "a reconcile pass failed; trying again");
                 tokio::time::sleep(Duration::from_millis(500)).await;
                 continue;
@@ -79,7 +91,9 @@ impl Reconciler {
     /// One step towards what is wanted. The order matters: the gateways learn of what is ready, and stop using what is
     /// not wanted any more, before anything is stopped.
     pub(crate) async fn pass(&mut self) -> Result<(), ReconcileError> {
-        if !self.lease.hold().await? {
+        let held = self.lease.hold().await?;
+        self.metrics.lease.set(i64::from(held));
+        if !held {
             return Ok(());
         }
         let deployments = self.store.deployments().await?;

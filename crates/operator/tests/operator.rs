@@ -2,6 +2,7 @@
 
 mod api_keys;
 mod engine;
+mod metrics;
 
 use std::{sync::Arc, time::Duration};
 
@@ -80,6 +81,7 @@ impl Fixture {
             ca_certificate: ca.clone(),
             scratch: directory.path().to_owned(),
             holder: "test".to_owned(),
+            gateway_metrics: None,
         };
         let limits = Limits { drain: Duration::from_secs(1), ..Limits::default() };
         let server = Server { listener, tls: Some(tls), limits };

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use transport::Address;
+
 use super::Role;
 
 #[derive(Debug, Clone)]
@@ -25,6 +27,11 @@ impl Layout {
     /// Uploads in progress: on the same file system as the state.
     pub fn scratch(&self) -> PathBuf {
         self.directory.join("scratch")
+    }
+
+    /// Where the gateway tells its metrics to the operator: a socket that only the cluster's user can reach.
+    pub fn gateway_metrics(&self) -> Address {
+        Address::Unix(self.directory.join("gateway.metrics"))
     }
 
     pub fn gateway_cache(&self) -> PathBuf {

@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use ::gateway::{Gateway, Options};
 use api::replica::Phase;
-use transport::{Limits, Server};
+use transport::{Limits, Listener, Server};
 
 use super::{as_role, certificate::Follower, listen, place, redirect, server_tls, stop_requested};
 use crate::{
@@ -47,8 +47,15 @@ async fn serve(layout: &Layout, claim: &Claim) -> Result<(), Failure> {
             redirect::serve(server, wait()).await;
         }
     };
+    let told = async {
+        let listener = match Listener::bind(&layout.gateway_metrics()).await {
+            Ok(listener) => listener,
+            Err(error) => return tracing::warn!(%error, "the operator cannot ask for this gateway's metrics"),
+        };
+        gateway.serve_metrics(Server { listener, tls: None, limits: Limits::default() }, wait()).await;
+    };
     let serving = async {
-        tokio::join!(gateway.serve(server, wait()), without_tls, async {
+        tokio::join!(gateway.serve(server, wait()), without_tls, told, async {
             stop.await;
             stopped.send_replace(true);
         });

@@ -31,6 +31,7 @@ async fn serve(layout: &Layout, claim: &Claim) -> Result<(), Failure> {
         ca_certificate: parts.ca_certificate,
         scratch: layout.scratch(),
         holder: parts.holder,
+        gateway_metrics: Some(layout.gateway_metrics()),
     };
     claim.say(Phase::Ready, &format!("serving at {}", parts.endpoint))?;
     tracing::info!(address = %parts.listen, "serving");

@@ -29,15 +29,17 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    pub(super) fn add(&mut self, event: AuditEvent, change: bool) {
+    /// Whether the event is kept, by itself or as one of several; else it is only counted.
+    pub(super) fn add(&mut self, event: AuditEvent, change: bool) -> bool {
         if change {
-            if self.changes < MAX_CHANGES {
+            let fits = self.changes < MAX_CHANGES;
+            if fits {
                 self.changes += 1;
                 self.events.push(event);
             } else {
                 *self.uncounted.entry(event.outcome).or_default() += 1;
             }
-            return;
+            return fits;
         }
         let same = Same {
             outcome: event.outcome,
@@ -54,7 +56,9 @@ impl Batch {
             self.events.push(event);
         } else {
             *self.uncounted.entry(event.outcome).or_default() += event.count;
+            return false;
         }
+        true
     }
 
     /// Everything, and an event that says how many more there were.
@@ -81,7 +85,7 @@ impl Batch {
         let since = std::mem::take(self);
         for event in events.into_iter().chain(since.events) {
             let change = event.changes();
-            self.add(event, change);
+            let _ = self.add(event, change);
         }
         for (outcome, count) in since.uncounted {
             *self.uncounted.entry(outcome).or_default() += count;

@@ -2,6 +2,7 @@
 
 mod access;
 mod aws;
+mod counted;
 mod limiter;
 mod nonces;
 mod session;
@@ -11,6 +12,7 @@ use api::{Access, Endpoint};
 use async_trait::async_trait;
 use http::{HeaderMap, header::AUTHORIZATION, request::Parts};
 use identity::{Principal, Role, Subject, verify_hash};
+use telemetry::{Page, catalogue::operator as families};
 
 pub use access::StateAccess;
 pub use aws::AwsAuthenticator;
@@ -28,6 +30,11 @@ pub trait Authenticator: Send + Sync + 'static {
 
     /// Whether the caller may call the endpoint is decided later, from the principal's role.
     async fn authenticate(&self, request: &Parts, endpoint: Endpoint) -> Result<Authenticated, AuthError>;
+
+    /// What of its own there is to tell those who watch the operator.
+    fn measure(&self, page: &mut Page) {
+        let _ = page.family(&families::STS_CALLS);
+    }
 
     /// What somebody who has proved who it is before may do now.
     async fn judge(&self, subject: &Subject) -> Result<Principal, AuthError>;

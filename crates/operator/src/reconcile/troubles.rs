@@ -11,6 +11,10 @@ use std::{
 pub(crate) struct Troubles(Arc<Mutex<BTreeMap<String, String>>>);
 
 impl Troubles {
+    pub(crate) fn count(&self) -> usize {
+        self.lock().len()
+    }
+
     pub(crate) fn of(&self, api: &str) -> Option<String> {
         self.lock().get(api).cloned()
     }

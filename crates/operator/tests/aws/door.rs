@@ -116,6 +116,7 @@ impl Door {
             ca_certificate: ca.clone(),
             scratch: directory.path().to_owned(),
             holder: endpoint.clone(),
+            gateway_metrics: None,
         };
         let tls = ServerTls::new(authority, &["localhost".to_owned()]).expect("a certificate");
         let limits = Limits { drain: Duration::from_secs(1), ..Limits::default() };

@@ -3,6 +3,7 @@
 
 mod drain;
 mod ground;
+mod metrics;
 mod model;
 mod oip;
 mod onnx;

@@ -17,11 +17,13 @@ use identity::{
     },
 };
 use state::State;
+use telemetry::Page;
 use time::OffsetDateTime;
 use transport::Peer;
 
 use super::{
     AuthError, Authenticated, Authenticator, StateNonces, authorization,
+    counted::CountedSts,
     limiter::{Budgets, Limiter},
 };
 
@@ -34,14 +36,17 @@ const RETRY_AFTER: u32 = 2;
 pub struct AwsAuthenticator {
     verifier: Verifier,
     limiter: Limiter,
+    sts: Arc<CountedSts>,
 }
 
 impl AwsAuthenticator {
     /// `state` is the cluster's own, shared by all its operators: there the nonces of changes are kept.
     pub fn new(trust: Trust, sts: Arc<dyn StsTransport>, state: Arc<dyn State>, budgets: Budgets) -> Self {
         let reads = Arc::new(MemoryNonces::new(REMEMBERED_READS));
-        let verifier = Verifier::new(trust, sts, reads, Arc::new(StateNonces::new(state)));
-        Self { verifier, limiter: Limiter::new(budgets) }
+        let sts = Arc::new(CountedSts::of(sts));
+        let transport = Arc::clone(&sts) as Arc<dyn StsTransport>;
+        let verifier = Verifier::new(trust, transport, reads, Arc::new(StateNonces::new(state)));
+        Self { verifier, limiter: Limiter::new(budgets), sts }
     }
 
     /// The same, for a cluster with rules of its own.
@@ -101,6 +106,10 @@ impl Authenticator for AwsAuthenticator {
                 Err(error)
             }
         }
+    }
+
+    fn measure(&self, page: &mut Page) {
+        self.sts.measure(page);
     }
 
     async fn judge(&self, subject: &Subject) -> Result<Principal, AuthError> {
