@@ -13,6 +13,7 @@ mod digits;
 mod disk;
 mod housekeeping;
 mod junk;
+mod metrics;
 mod old_clients;
 mod onnx;
 mod predictors;

@@ -167,6 +167,9 @@ pub struct Logs {
 pub struct Metrics {
     /// Only this API.
     pub api: Option<String>,
+    /// Print all metrics of all processes as they are, in the text format of Prometheus.
+    #[arg(long, conflicts_with_all = ["api", "watch", "output"])]
+    pub raw: bool,
     /// Show again every two seconds, what happened since the last time, until interrupted.
     #[arg(short, long)]
     pub watch: bool,

@@ -1,4 +1,5 @@
-//! What a process tells of itself to those who watch it: metrics in the text format of Prometheus.
+//! What a process tells of itself to those who watch it: metrics in the text format of Prometheus,
+//! and traces.
 //!
 //! - `number`: counters, gauges and histograms. Counting is one or two relaxed atomic additions: no lock, no allocation, no
 //!   look-up of labels. Whoever counts holds the number itself, and series are numbers that somebody holds: when the last
@@ -7,6 +8,7 @@
 //! - `page`: numbers as text. Made when somebody asks.
 //! - `samples`: text as numbers again, to merge the pages of several processes and to read them.
 //! - `process`: what the kernel knows of this process.
+//! - `trace`: spans, sent to a collector by OTLP.
 //!
 //! Our own and not `prometheus-client`, whose histograms take a lock at each observation and whose families look labels up in
 //! a locked map, and which cannot read what it writes. That the pages are what Prometheus reads is tested with the parser of
@@ -19,12 +21,14 @@ mod number;
 mod page;
 mod process;
 mod samples;
+mod trace;
 
 pub use catalogue::{Family, Kind};
 pub use number::{ByKind, Codes, Counter, Gauge, Held, Histogram, LATENCY, SIZES};
 pub use page::{CONTENT_TYPE, Page};
 pub use process::describe as describe_process;
 pub use samples::{BadPage, Merged, Sample, Samples, quantile};
+pub use trace::{BadSettings, Settings, Span, SpanKind, TRACEPARENT, TraceContext, Tracer};
 
 /// A request for a replica's metrics has this header; gateways take it out of what clients send, so that nobody but the
 /// cluster itself can ask.

@@ -18,6 +18,9 @@ const POLL: Duration = Duration::from_secs(2);
 
 pub async fn metrics(arguments: args::Metrics) -> Result<(), Failure> {
     let (_, client) = connect(arguments.target.env.as_deref()).await?;
+    if arguments.raw {
+        return data(&client.metrics().await?);
+    }
     let (api, format) = (arguments.api.as_deref(), arguments.printed.output);
     let mut before: Option<(Samples, Instant)> = None;
     loop {
