@@ -17,6 +17,7 @@ mod metrics;
 mod old_clients;
 mod onnx;
 mod predictors;
+mod restart;
 mod routes;
 mod survival;
 mod tls;

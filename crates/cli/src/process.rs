@@ -7,6 +7,7 @@ mod operator;
 mod place;
 mod redirect;
 mod replica;
+mod sockets;
 mod task;
 
 use std::{fs, net::SocketAddr, path::Path};

@@ -61,6 +61,15 @@ pub fn kill_if_there(pid: u32) {
 
 /// `kill -9`.
 pub fn kill(pid: u32) {
+    send(pid, Signal::KILL);
+}
+
+/// Asks a process to end.
+pub fn terminate(pid: u32) {
+    send(pid, Signal::TERM);
+}
+
+fn send(pid: u32, signal: Signal) {
     let Some(process) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { panic!("{pid} is no process id") };
-    kill_process(process, Signal::KILL).unwrap_or_else(|error| panic!("kill -9 {pid}: {error}"));
+    kill_process(process, signal).unwrap_or_else(|error| panic!("{signal:?} to {pid}: {error}"));
 }

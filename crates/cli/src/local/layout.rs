@@ -60,6 +60,11 @@ impl Layout {
         self.run().join(role.name()).with_extension("json")
     }
 
+    /// Locked by processes of the role that finish their last requests while the next one serves.
+    pub fn draining_lock(&self, role: Role) -> PathBuf {
+        self.run().join(role.name()).with_extension("draining.lock")
+    }
+
     pub fn log_file(&self, role: Role) -> PathBuf {
         self.run().join(role.name()).with_extension("log")
     }

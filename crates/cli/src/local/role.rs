@@ -4,6 +4,7 @@ use std::{
     fs::{File, TryLockError},
     io,
     path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -43,12 +44,19 @@ impl Role {
         File::open(path).is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
     }
 
+    /// Whether a process lives that has passed its role on and finishes its last requests.
+    pub fn is_draining(self, layout: &Layout) -> bool {
+        File::open(layout.draining_lock(self))
+            .is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
+    }
+
     /// What the process last said of itself, dead or alive.
     pub fn status(self, layout: &Layout) -> Option<ReplicaStatus> {
         ReplicaStatus::read(&layout.status_file(self)).ok().flatten()
     }
 
-    /// Asks the process to end and waits for it; kills it when it takes longer than `patience`.
+    /// Asks the process to end and waits for it, and for those that are ending; kills it when it takes longer than
+    /// `patience`.
     pub async fn stop(self, layout: &Layout, patience: Duration) {
         let start = Instant::now();
         let mut asked = false;
@@ -60,6 +68,9 @@ impl Role {
             }
             tokio::time::sleep(POLL).await;
         }
+        while self.is_draining(layout) && start.elapsed() < patience {
+            tokio::time::sleep(POLL).await;
+        }
     }
 }
 
@@ -67,10 +78,17 @@ fn send(pid: u32, signal: Signal) -> bool {
     i32::try_from(pid).ok().and_then(Pid::from_raw).is_some_and(|pid| kill_process(pid, signal).is_ok())
 }
 
-/// A process's own hold on its role, for as long as it lives.
+/// A process's own hold on its role, for as long as it lives, or until it passes the role on.
 pub struct Claim {
     path: PathBuf,
-    _lock: File,
+    draining: PathBuf,
+    hold: Mutex<Hold>,
+}
+
+enum Hold {
+    Role(#[expect(dead_code, reason = "it is locked")] File),
+    /// Shared: several may drain at a time.
+    Draining(#[expect(dead_code, reason = "it is locked")] File),
 }
 
 impl Claim {
@@ -86,14 +104,33 @@ impl Claim {
             ),
             TryLockError::Error(error) => io_failure("lock", &lock_path, &error),
         })?;
-        let claim = Self { path, _lock: lock };
+        let claim = Self { path, draining: layout.draining_lock(role), hold: Mutex::new(Hold::Role(lock)) };
         claim.say(Phase::Starting, "starting")?;
         Ok(claim)
     }
 
+    /// From now on another process may claim the role, while this one finishes what it has begun.
+    pub fn pass_on(&self) -> Result<(), Failure> {
+        self.say(Phase::Draining, "finishing the last requests")?;
+        let locked = File::create(&self.draining).and_then(|file| file.lock_shared().map(|()| file));
+        let locked = locked.map_err(|error| io_failure("lock", &self.draining, &error))?;
+        *self.hold() = Hold::Draining(locked);
+        Ok(())
+    }
+
+    /// Tells of this process; after it has passed the role on, nobody asks.
     pub fn say(&self, phase: Phase, message: &str) -> Result<(), Failure> {
+        if matches!(*self.hold(), Hold::Draining(_)) {
+            return Ok(());
+        }
         let status = ReplicaStatus { pid: std::process::id(), phase, message: message.to_owned() };
         status.write(&self.path).map_err(|error| io_failure("write", &self.path, &error))
+    }
+}
+
+impl Claim {
+    fn hold(&self) -> MutexGuard<'_, Hold> {
+        self.hold.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,12 +1,13 @@
 //! `cortex gateway`: the data plane of a cluster.
 
-use std::{path::Path, sync::Arc};
+use std::{net::SocketAddr, path::Path, sync::Arc};
 
 use ::gateway::{Gateway, Options};
 use api::replica::Phase;
+use tokio::net::TcpListener;
 use transport::{Limits, Listener, Server};
 
-use super::{as_role, certificate::Follower, listen, place, redirect, server_tls, stop_requested};
+use super::{as_role, certificate::Follower, listen, place, redirect, server_tls, sockets::inherited, stop_requested};
 use crate::{
     local::{Claim, Layout, Role},
     report::Failure,
@@ -22,9 +23,9 @@ async fn serve(layout: &Layout, claim: &Claim) -> Result<(), Failure> {
     let tls = server_tls(&*parts.state, &parts.host_names).await?;
     let mut certificate = Follower::new(Arc::clone(&parts.state), tls.clone());
     certificate.look().await;
-    let listener = listen(parts.listen).await?;
+    let listener = take_or_listen(parts.listen).await?;
     let plain = match &parts.plain {
-        Some(plain) => Some((listen(plain.listen).await?, plain.serves)),
+        Some(plain) => Some((take_or_listen(plain.listen).await?, plain.serves)),
         None => None,
     };
     let gateway = Gateway::start(Options::new(parts.state, layout.gateway_cache())).await;
@@ -58,6 +59,10 @@ async fn serve(layout: &Layout, claim: &Claim) -> Result<(), Failure> {
         tokio::join!(gateway.serve(server, wait()), without_tls, told, async {
             stop.await;
             stopped.send_replace(true);
+            // The successor serves while the last requests here end.
+            if let Err(failure) = claim.pass_on() {
+                tracing::warn!("{}: the next gateway has to wait for the end of this one", failure.message);
+            }
         });
     };
     tokio::select! {
@@ -66,4 +71,11 @@ async fn serve(layout: &Layout, claim: &Claim) -> Result<(), Failure> {
         () = certificate.follow() => {}
     }
     Ok(())
+}
+
+/// The socket that the node holds for this gateway, or one of its own.
+async fn take_or_listen(address: SocketAddr) -> Result<Listener, Failure> {
+    let Some(socket) = inherited(address) else { return listen(address).await };
+    let listener = socket.set_nonblocking(true).and_then(|()| TcpListener::from_std(socket));
+    listener.map(Listener::Tcp).map_err(|error| Failure::internal(format!("the node's socket at {address}: {error}")))
 }

@@ -2,18 +2,21 @@
 //!
 //! It starts each, starts it again when it ends, and passes a request to stop on to both. If a node is killed, the
 //! processes it started live on; the next node finds them by their locks and watches over them as over its own.
+//! It holds the gateway's listening sockets, so that a gateway can be replaced without a client noticing.
 
 use std::{
     fs::OpenOptions,
+    io,
     net::IpAddr,
-    process::Stdio,
+    path::Path,
+    process::{ExitStatus, Stdio},
     time::{Duration, Instant},
 };
 
 use api::replica::Phase;
 use tokio::process::Command;
 
-use super::{begin, stop_requested};
+use super::{begin, place, sockets::Sockets, stop_requested};
 use crate::{
     args::NodeArguments,
     home::io_failure,
@@ -23,6 +26,8 @@ use crate::{
 
 /// How often a process that is not our child is looked at.
 const POLL: Duration = Duration::from_millis(100);
+/// How often it is asked whether a child lets its successor begin. Meanwhile clients wait.
+const HANDOVER: Duration = Duration::from_millis(25);
 /// Pauses between starts of a process that does not stay up.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LAST_PAUSE: Duration = Duration::from_secs(30);
@@ -39,11 +44,13 @@ pub async fn node(arguments: NodeArguments) -> Result<(), Failure> {
         prepare(&layout, region, bucket, arguments.listen_address).await?;
     }
     let claim = Claim::take(&layout, Role::Node).await?;
+    // Now, while this is the path of the program: another one may have been put in its place when a process is started again.
+    let binary = std::env::current_exe().map_err(|error| Failure::internal(format!("this program: {error}")))?;
     claim.say(Phase::Ready, "running")?;
     tokio::select! {
         () = stop => {}
-        outcome = keep(&layout, Role::Operator) => outcome?,
-        outcome = keep(&layout, Role::Gateway) => outcome?,
+        outcome = keep(&layout, Role::Operator, &binary) => outcome?,
+        outcome = keep(&layout, Role::Gateway, &binary) => outcome?,
     }
     claim.say(Phase::Draining, "stopping")?;
     tokio::join!(Role::Operator.stop(&layout, PATIENCE), Role::Gateway.stop(&layout, PATIENCE));
@@ -52,7 +59,7 @@ pub async fn node(arguments: NodeArguments) -> Result<(), Failure> {
 
 #[cfg(feature = "aws")]
 async fn prepare(layout: &Layout, region: &str, bucket: &str, listen: IpAddr) -> Result<(), Failure> {
-    Box::pin(super::place::aws::prepare(layout, region, bucket, listen)).await
+    Box::pin(place::aws::prepare(layout, region, bucket, listen)).await
 }
 
 #[cfg(not(feature = "aws"))]
@@ -60,15 +67,23 @@ async fn prepare(_: &Layout, _: &str, _: &str, _: IpAddr) -> Result<(), Failure>
     Err(Failure::without_aws())
 }
 
-async fn keep(layout: &Layout, role: Role) -> Result<(), Failure> {
+async fn keep(layout: &Layout, role: Role, binary: &Path) -> Result<(), Failure> {
+    let mut sockets = Sockets::default();
     let mut pause = FIRST_PAUSE;
     loop {
         while role.is_running(layout) {
             tokio::time::sleep(POLL).await;
         }
+        if role == Role::Gateway {
+            sockets.hold(&place::gateway_addresses(layout)?).await;
+        }
         let begin = Instant::now();
-        match run_once(layout, role).await {
-            Ok(status) => tracing::warn!(role = role.name(), %status, "a process ended; starting it again"),
+        match run_once(layout, role, binary, &sockets).await {
+            Ok(None) => {
+                tracing::info!(role = role.name(), "a process finishes its last requests; starting the next one");
+                continue;
+            }
+            Ok(Some(status)) => tracing::warn!(role = role.name(), %status, "a process ended; starting it again"),
             Err(failure) => tracing::error!(role = role.name(), "{}", failure.message),
         }
         if begin.elapsed() > STEADY {
@@ -79,20 +94,38 @@ async fn keep(layout: &Layout, role: Role) -> Result<(), Failure> {
     }
 }
 
-async fn run_once(layout: &Layout, role: Role) -> Result<std::process::ExitStatus, Failure> {
+/// How it ended; `None` if it goes on to its end without its role.
+async fn run_once(
+    layout: &Layout,
+    role: Role,
+    binary: &Path,
+    sockets: &Sockets,
+) -> Result<Option<ExitStatus>, Failure> {
     let path = layout.log_file(role);
     let log = OpenOptions::new().create(true).append(true).open(&path);
     let log = log.map_err(|error| io_failure("open", &path, &error))?;
     let errors = log.try_clone().map_err(|error| io_failure("open", &path, &error))?;
-    let binary = std::env::current_exe().map_err(|error| Failure::internal(format!("this program: {error}")))?;
-    let mut child = Command::new(&binary)
+    let cannot_start = |error: io::Error| io_failure("start", binary, &error);
+    let mut child = Command::new(binary)
         .arg(role.name())
         .arg("--directory")
         .arg(&layout.directory)
-        .stdin(Stdio::null())
-        .stdout(log)
+        .stdin(sockets.input().map_err(cannot_start)?.unwrap_or_else(Stdio::null))
+        .stdout(sockets.output().map_err(cannot_start)?.unwrap_or_else(|| log.into()))
         .stderr(errors)
         .spawn()
-        .map_err(|error| io_failure("start", &binary, &error))?;
-    child.wait().await.map_err(|error| io_failure("wait for", &binary, &error))
+        .map_err(cannot_start)?;
+    let id = child.id();
+    tokio::select! {
+        status = child.wait() => status.map(Some).map_err(|error| io_failure("wait for", binary, &error)),
+        () = passed_on(layout, role, id) => Ok(None),
+    }
+}
+
+/// Ready when that process has passed its role on.
+async fn passed_on(layout: &Layout, role: Role, id: Option<u32>) {
+    let drains = || role.status(layout).is_some_and(|status| status.phase == Phase::Draining && Some(status.pid) == id);
+    while !drains() || role.is_running(layout) {
+        tokio::time::sleep(HANDOVER).await;
+    }
 }

@@ -57,3 +57,12 @@ pub async fn gateway(layout: &Layout) -> Result<GatewayParts, Failure> {
     }
     local::gateway(layout).await
 }
+
+/// Where the cluster's gateway listens.
+pub fn gateway_addresses(layout: &Layout) -> Result<Vec<SocketAddr>, Failure> {
+    #[cfg(feature = "aws")]
+    if let Some(node) = aws::ControlNode::load(layout)? {
+        return Ok(node.gateway_addresses());
+    }
+    local::gateway_address(layout).map(|address| vec![address])
+}

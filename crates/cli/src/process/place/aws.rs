@@ -49,6 +49,10 @@ impl ControlNode {
         }
     }
 
+    pub fn gateway_addresses(&self) -> Vec<SocketAddr> {
+        [ports::NODE_GATEWAY, ports::NODE_GATEWAY_PLAIN].map(|port| self.address(port)).into()
+    }
+
     fn address(&self, port: u16) -> SocketAddr {
         SocketAddr::new(self.listen, port)
     }

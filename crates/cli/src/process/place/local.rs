@@ -1,6 +1,6 @@
 //! A cluster on this machine: State in SQLite, replicas as processes, one token.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use ::operator::{
     LocalToken,
@@ -55,6 +55,10 @@ pub async fn gateway(layout: &Layout) -> Result<GatewayParts, Failure> {
         endpoint: settings.api_endpoint(),
         host_names: settings.host_names,
     })
+}
+
+pub fn gateway_address(layout: &Layout) -> Result<SocketAddr, Failure> {
+    Ok(settings(layout)?.gateway)
 }
 
 /// The settings of the cluster in a directory.
