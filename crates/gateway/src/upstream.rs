@@ -1,19 +1,21 @@
-//! One replica as the gateway knows it: its idle connections, how much it has to do, and whether it took connections
-//! lately.
+//! One replica as the gateway knows it: its idle connections, how much it has to do, and whether it does it.
 
 mod body;
 mod connection;
+mod health;
+mod probe;
 
 use std::{
     io,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
 
 use api::routes::ReplicaRoute;
+use http::StatusCode;
 use transport::Address;
 
 use crate::metrics::VersionMetrics;
@@ -21,12 +23,12 @@ use crate::metrics::VersionMetrics;
 pub(crate) use body::{Progress, ReplyBody, RequestBody};
 pub(crate) use connection::{Connection, Unsent};
 
+use health::{Health, Why};
+
 /// Idle connections kept per replica.
 const MAX_IDLE: usize = 64;
 /// After this an idle connection is closed instead of used.
 const MAX_IDLE_TIME: Duration = Duration::from_secs(30);
-/// How long a replica that refused a connection is the last choice.
-pub(crate) const REFUSAL: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 pub(crate) struct Upstream {
@@ -35,9 +37,7 @@ pub(crate) struct Upstream {
     pub(crate) metrics: Arc<VersionMetrics>,
     address: Address,
     in_flight: AtomicUsize,
-    /// End of the present refusal, in milliseconds since `born`.
-    refuses_until: AtomicU64,
-    born: Instant,
+    health: Health,
     /// `None` once the replica left the routes.
     idle: Mutex<Option<Idle>>,
 }
@@ -54,8 +54,7 @@ impl Upstream {
             metrics: Arc::default(),
             address: route.address.clone(),
             in_flight: AtomicUsize::new(0),
-            refuses_until: AtomicU64::new(0),
-            born: Instant::now(),
+            health: Health::default(),
             idle: Mutex::new(Some(Vec::new())),
         }
     }
@@ -70,32 +69,49 @@ impl Upstream {
         self.in_flight.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn refuses(&self, now: Instant) -> bool {
-        self.age(now) < self.refuses_until.load(Ordering::Relaxed)
+    /// Whether it should get no requests while others can have them.
+    pub(crate) fn is_out(&self) -> bool {
+        self.health.is_out()
     }
 
-    /// The replica did not take a connection.
-    pub(crate) fn refused(&self, now: Instant) {
-        self.refuses_until.store(self.age(now + REFUSAL), Ordering::Relaxed);
+    /// What became of a request that it got. `peers`: the replicas of the API, this one included.
+    pub(crate) fn judge(self: &Arc<Self>, well: bool, peers: &[Arc<Self>]) {
+        if well {
+            return self.health.succeeded();
+        }
+        if !self.health.failed() {
+            return;
+        }
+        let out = peers.iter().filter(|peer| peer.health.fails()).count();
+        if (out + 1) * 2 <= peers.len() {
+            self.eject(Why::Fails);
+        }
     }
 
-    fn age(&self, now: Instant) -> u64 {
-        u64::try_from(now.saturating_duration_since(self.born).as_millis()).unwrap_or(u64::MAX)
+    #[cfg(test)]
+    pub(crate) fn refused(&self) {
+        self.health.eject(Why::Refuses, Instant::now());
+    }
+
+    fn eject(self: &Arc<Self>, why: Why) {
+        if let Some(number) = self.health.eject(why, Instant::now()) {
+            probe::begin(self, why, number);
+        }
     }
 
     /// A new connection.
-    pub(crate) async fn connect(&self, limit: Duration) -> io::Result<Connection> {
+    pub(crate) async fn connect(self: &Arc<Self>, limit: Duration) -> io::Result<Connection> {
         let begun = Instant::now();
         match tokio::time::timeout(limit, Connection::open(&self.address)).await {
             Ok(Ok(connection)) => {
                 self.metrics.connect.observe(begun.elapsed());
-                self.refuses_until.store(0, Ordering::Relaxed);
+                self.health.connected(Instant::now());
                 return Ok(connection);
             }
             Ok(Err(error)) => Err(error),
             Err(_) => Err(io::ErrorKind::TimedOut.into()),
         }
-        .inspect_err(|_| self.refused(Instant::now()))
+        .inspect_err(|_| self.eject(Why::Refuses))
     }
 
     /// An idle connection that is still good, as far as can be known.
@@ -152,7 +168,6 @@ impl Upstream {
         drop(idle);
     }
 
-    #[cfg(test)]
     pub(crate) fn is_retired(&self) -> bool {
         self.lock().is_none()
     }
@@ -161,6 +176,11 @@ impl Upstream {
         // Nothing that can panic runs under the lock.
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A status by which a replica says that what it stands for did not answer.
+pub(crate) fn is_gateway_failure(status: StatusCode) -> bool {
+    matches!(status, StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT)
 }
 
 /// A request that a replica was chosen for, counted until this is dropped.
@@ -193,7 +213,7 @@ mod tests {
 
     struct Ground {
         listener: Listener,
-        upstream: Upstream,
+        upstream: Arc<Upstream>,
         now: Instant,
     }
 
@@ -202,7 +222,7 @@ mod tests {
             let listener = Listener::bind(&"tcp://127.0.0.1:0".parse().unwrap()).await.unwrap();
             let address = Address::Tcp(listener.tcp_address().unwrap().to_string());
             let route = ReplicaRoute { id: "a".to_owned(), version: "v".to_owned(), address };
-            Self { listener, upstream: Upstream::new(&route), now: Instant::now() }
+            Self { listener, upstream: Arc::new(Upstream::new(&route)), now: Instant::now() }
         }
 
         async fn pair(&self) -> (Connection, Stream) {

@@ -4,19 +4,19 @@
 //! the same price for three replicas and for five thousand, and many gateways do not all run to the same one (M.
 //! Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing", 2001).
 
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
 use crate::{
     snapshot::Api,
     upstream::{InFlight, Upstream},
 };
 
-/// Takes a replica that is not among `tried`, if there is any; one that lately refused a connection only if there is no
+/// Takes a replica that is not among `tried`, if there is any; one that is out (`upstream::health`) only if there is no
 /// other. `random` decides.
-pub(crate) fn choose(api: &Api, tried: &[Arc<Upstream>], now: Instant, random: u64) -> Option<InFlight> {
+pub(crate) fn choose(api: &Api, tried: &[Arc<Upstream>], random: u64) -> Option<InFlight> {
     let all = &api.replicas[..];
     let is_tried = |replica: &Arc<Upstream>| tried.iter().any(|tried| Arc::ptr_eq(tried, replica));
-    let good = |replica: &&Arc<Upstream>| !is_tried(replica) && !replica.refuses(now);
+    let good = |replica: &&Arc<Upstream>| !is_tried(replica) && !replica.is_out();
     let (left, right) = two_of(all.len(), random)?;
     let pick = match (Some(&all[left]).filter(good), Some(&all[right]).filter(good)) {
         (Some(left), Some(right)) if right.in_flight() < left.in_flight() => Some(right),
@@ -84,35 +84,33 @@ mod tests {
     #[test]
     fn the_one_with_fewer_in_flight_gets_it() {
         let api = api(2);
-        let now = Instant::now();
-        let guards: Vec<_> = (0..10).map(|random| choose(&api, &[], now, random).unwrap()).collect();
+        let guards: Vec<_> = (0..10).map(|random| choose(&api, &[], random).unwrap()).collect();
         assert_eq!([api.replicas[0].in_flight(), api.replicas[1].in_flight()], [5, 5]);
         drop(guards);
         assert_eq!([api.replicas[0].in_flight(), api.replicas[1].in_flight()], [0, 0]);
     }
 
     #[test]
-    fn a_replica_that_refuses_is_the_last_resort_and_a_tried_one_none() {
+    fn a_replica_that_is_out_is_the_last_resort_and_a_tried_one_none() {
         let api = api(3);
-        let now = Instant::now();
-        api.replicas[0].refused(now);
-        api.replicas[1].refused(now);
+        api.replicas[0].refused();
+        api.replicas[1].refused();
         for random in 0..100u64 {
             let random = random.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-            let chosen = choose(&api, &[], now, random).unwrap();
+            let chosen = choose(&api, &[], random).unwrap();
             assert_eq!(chosen.upstream().id, "2");
             let tried = [Arc::clone(&api.replicas[2])];
-            assert_ne!(choose(&api, &tried, now, random).unwrap().upstream().id, "2");
-            assert!(choose(&api, &api.replicas, now, random).is_none());
+            assert_ne!(choose(&api, &tried, random).unwrap().upstream().id, "2");
+            assert!(choose(&api, &api.replicas, random).is_none());
         }
-        let later = now + crate::upstream::REFUSAL;
-        assert!(!api.replicas[0].refuses(later));
+        api.replicas[2].refused();
+        assert!(choose(&api, &[], 7).is_some(), "if all are out, all are in");
     }
 
     #[test]
     fn load_is_even_over_many() {
         let api = api(50);
-        let guards: Vec<_> = (0..5000).map(|_| choose(&api, &[], Instant::now(), rand::random()).unwrap()).collect();
+        let guards: Vec<_> = (0..5000).map(|_| choose(&api, &[], rand::random()).unwrap()).collect();
         let most = api.replicas.iter().map(|replica| replica.in_flight()).max().unwrap();
         assert!(most <= 110, "one of fifty replicas has {most} of {} requests", guards.len());
     }

@@ -19,7 +19,7 @@ use crate::{
     gate::Place,
     snapshot::{Api, Table},
     tunnel::ReplicaEnd,
-    upstream::{Connection, InFlight, Progress, ReplyBody, RequestBody, Unsent},
+    upstream::{Connection, InFlight, Progress, ReplyBody, RequestBody, Unsent, is_gateway_failure},
 };
 
 /// Replicas, or connections, that one request is tried on.
@@ -63,9 +63,13 @@ pub(crate) async fn forward(
     let mut tried = Vec::new();
     let mut failed = Error::NotReady;
     for _ in 0..ATTEMPTS {
-        let Some(chosen) = choose(&api, &tried, Instant::now(), rand::random()) else { break };
+        let Some(chosen) = choose(&api, &tried, rand::random()) else { break };
         record.chose(chosen.upstream());
-        let Lost { error, unsent, reused } = match attempt(&chosen, request, timeouts, &progress).await {
+        let outcome = attempt(&chosen, request, timeouts, &progress).await;
+        if let Some(well) = verdict(&outcome) {
+            chosen.upstream().judge(well, &api.replicas);
+        }
+        let Lost { error, unsent, reused } = match outcome {
             Ok((response, connection)) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
                 let (stream, early) = connection.into_parts();
                 let replica = ReplicaEnd { stream, early, in_flight: chosen, place };
@@ -96,6 +100,15 @@ pub(crate) async fn forward(
         api = table.current().and_then(|snapshot| snapshot.api(&api.name)).unwrap_or(api);
     }
     Err(Failure { error: failed, unsent: Some(request.into_body()) })
+}
+
+/// Whether the replica did well, if the outcome says anything of it. (Of connections, it knows itself.)
+fn verdict(outcome: &Result<(Response<Incoming>, Connection), Lost>) -> Option<bool> {
+    match outcome {
+        Ok((response, _)) => Some(!is_gateway_failure(response.status())),
+        Err(Lost { error: Error::ReplicaLost(_) | Error::BadReply(_) | Error::Deadline(_), .. }) => Some(false),
+        Err(_) => None,
+    }
 }
 
 /// Tries one replica: an idle connection if there is one, and a new one if that is dead or there is none.

@@ -105,6 +105,10 @@ impl RequestBody {
         Self { ahead: VecDeque::new(), inner: Some(inner).filter(|_| !empty), progress }
     }
 
+    pub(crate) fn none() -> Self {
+        Self::empty(&Arc::new(Progress::new(true)))
+    }
+
     /// An empty body that tells of itself by the `progress` of another empty one.
     pub(crate) fn empty(progress: &Arc<Progress>) -> Self {
         Self { ahead: VecDeque::new(), inner: None, progress: Arc::clone(progress) }

@@ -6,6 +6,7 @@ mod cors;
 mod deadlines;
 mod ground;
 mod headers;
+mod health;
 mod keys;
 mod limits;
 mod log;
