@@ -70,3 +70,53 @@ fn generations(deployments: &[Deployment], routes: &Routes, known: Option<&Gener
     let all = deployments.iter().zip(&routes.apis).map(of_api);
     all.filter(|(_, versions): &(_, BTreeMap<_, _>)| !versions.is_empty()).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use time::OffsetDateTime;
+    use transport::Address;
+
+    use super::*;
+    use crate::app::{Head, Specification};
+
+    fn deployment(path: &str, generation: u64) -> Deployment {
+        let yaml = format!("- name: iris\n  kind: RealtimeAPI\n  predictor:\n    type: python\n    path: {path}\n");
+        let mut apis = spec::realtime::parse("test", &yaml).expect("it is good");
+        let api = apis.pop().expect("there is one");
+        let head =
+            Head { spec: String::new(), generation, updated_at: OffsetDateTime::UNIX_EPOCH, updated_by: String::new() };
+        Deployment { head, specification: Specification { api, bundle: "b".to_owned() } }
+    }
+
+    fn served(versions: &[&str]) -> Routes {
+        let replica = |version: &&str| ReplicaRoute {
+            id: (*version).to_owned(),
+            version: (*version).to_owned(),
+            address: Address::Tcp("127.0.0.1:1".to_owned()),
+        };
+        let replicas = versions.iter().map(replica).collect();
+        let iris = ApiRoute { name: "iris".to_owned(), endpoint: "/iris".to_owned(), replicas };
+        Routes { apis: vec![iris], ..Routes::default() }
+    }
+
+    #[test]
+    fn a_version_keeps_its_generation_while_it_serves() {
+        let (first, second) = (deployment("a.py", 1), deployment("b.py", 2));
+        let (one, two) = (first.replica_version(), second.replica_version());
+        let of = |pairs: &[(&String, u64)]| {
+            let versions = pairs.iter().map(|(version, generation)| ((*version).clone(), *generation)).collect();
+            Generations::from([("iris".to_owned(), versions)])
+        };
+        let begun = generations(&[first], &served(&[&one]), None);
+        assert_eq!(begun, of(&[(&one, 1)]));
+        let during = generations(std::slice::from_ref(&second), &served(&[&one, &two]), Some(&begun));
+        assert_eq!(during, of(&[(&one, 1), (&two, 2)]));
+        let after = generations(std::slice::from_ref(&second), &served(&[&two]), Some(&during));
+        assert_eq!(after, of(&[(&two, 2)]));
+        let lost = generations(std::slice::from_ref(&second), &served(&[&one]), None);
+        assert_eq!(lost, Generations::new(), "nobody knows any more");
+        // A deploy that changes no replica is a deploy.
+        let counted = generations(&[deployment("b.py", 3)], &served(&[&two]), Some(&after));
+        assert_eq!(counted, of(&[(&two, 3)]));
+    }
+}
