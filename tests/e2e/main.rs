@@ -16,6 +16,7 @@ mod junk;
 mod metrics;
 mod old_clients;
 mod onnx;
+mod page;
 mod predictors;
 mod restart;
 mod routes;

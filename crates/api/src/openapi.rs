@@ -70,6 +70,10 @@ fn exchange(endpoint: Endpoint, schemas: &mut SchemaGenerator) -> Exchange {
             let text = json!({ "type": "string", "description": "JSON lines; empty ones only keep the connection alive.", "contentMediaType": JSON, "contentSchema": line });
             Exchange { reply: Some(("application/x-ndjson", text)), ..it.asks::<wire::LogQuery>(schemas) }
         }
+        Endpoint::Metrics => {
+            let text = json!({ "type": "string", "description": "Prometheus's text format." });
+            Exchange { reply: Some(("text/plain", text)), ..it }
+        }
         Endpoint::GetApiKey => it.gives::<wire::ApiKeyReply>(schemas),
         Endpoint::ListApiKeys => it.gives::<api_keys::ApiKeyList>(schemas),
         Endpoint::CreateApiKey => it.takes::<api_keys::CreateApiKey>(schemas).gives::<api_keys::ApiKeyValue>(schemas),

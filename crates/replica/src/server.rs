@@ -9,6 +9,7 @@
 //!
 //! There is no TLS and no read timeout here: only gateways can reach this socket.
 
+mod about;
 mod admission;
 mod answer;
 mod body;

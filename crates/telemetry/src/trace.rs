@@ -91,7 +91,7 @@ impl Tracer {
     /// traced; what this process calls must then be told what `parent` says, if anything.
     pub fn server(&self, name: &'static str, parent: Option<TraceContext>) -> Option<Span> {
         let inner = self.0.as_ref()?;
-        let trace_id = parent.map_or_else(|| rand::random::<[u8; 16]>(), |parent| parent.trace_id);
+        let trace_id = parent.map_or_else(rand::random::<[u8; 16]>, |parent| parent.trace_id);
         if !inner.sampler.takes(&trace_id, parent.map(|parent| parent.sampled)) {
             return None;
         }

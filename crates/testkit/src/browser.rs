@@ -1,9 +1,21 @@
-//! A real browser: Chromium without a window, which loads one page and hands over what the page has become.
+//! A real browser: Chromium without a window, which loads one page and hands over what the page has become, or does with it what
+//! a person would ([`Tab`]).
 
-use std::{env, ffi::OsString, fs, path::Path, process::Stdio, time::Duration};
+mod devtools;
+
+use std::{
+    env,
+    ffi::OsString,
+    fs,
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD as STANDARD};
 use tokio::process::Command;
+
+pub use devtools::Tab;
 
 /// Names of the program, as distributions and Google have them.
 const NAMES: [&str; 5] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"];
@@ -14,17 +26,13 @@ const PATIENCE: Duration = Duration::from_secs(90);
 /// The browser believes certificates of the authority in `ca_pem`, besides those that everybody does, and keeps all it
 /// writes in `scratch`.
 pub async fn page(url: &str, ca_pem: &str, scratch: &Path) -> String {
-    let profile = scratch.join("browser");
-    fs::create_dir_all(&profile).unwrap_or_else(|error| panic!("{}: {error}", profile.display()));
+    let (options, profile) = arguments(ca_pem, scratch);
     let mut command = Command::new(program());
     command
-        .args(["--headless=new", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--dump-dom"])
-        // Containers let nobody make the name spaces that its sandbox takes; the page is the test's own.
-        .args(["--no-sandbox", "--disable-dev-shm-usage", "--no-proxy-server"])
+        .args(options)
+        .arg("--dump-dom")
         // Pages of this machine ask servers of this machine.
         .arg("--virtual-time-budget=20000")
-        .arg(format!("--user-data-dir={}", profile.display()))
-        .arg(format!("--ignore-certificate-errors-spki-list={}", public_key(ca_pem)))
         .arg(url)
         .env("HOME", &profile)
         .stdin(Stdio::null())
@@ -35,6 +43,20 @@ pub async fn page(url: &str, ca_pem: &str, scratch: &Path) -> String {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     assert!(output.status.success(), "the browser failed ({}):\n{}", output.status, text(&output.stderr));
     text(&output.stdout)
+}
+
+/// What it is always started with, and its directory.
+fn arguments(ca_pem: &str, scratch: &Path) -> (Vec<String>, PathBuf) {
+    let profile = scratch.join("browser");
+    fs::create_dir_all(&profile).unwrap_or_else(|error| panic!("{}: {error}", profile.display()));
+    let fixed = ["--headless=new", "--disable-gpu", "--no-first-run", "--disable-background-networking"];
+    // Containers let nobody make the name spaces that its sandbox takes; the page is the test's own.
+    let here = ["--no-sandbox", "--disable-dev-shm-usage", "--no-proxy-server"];
+    let own = [
+        format!("--user-data-dir={}", profile.display()),
+        format!("--ignore-certificate-errors-spki-list={}", public_key(ca_pem)),
+    ];
+    (fixed.into_iter().chain(here).map(str::to_owned).chain(own).collect(), profile)
 }
 
 /// `CORTEX_TEST_BROWSER`, or what is on the `PATH`.

@@ -1,9 +1,6 @@
 //! The page that `GET /metrics` answers.
 
-use std::{
-    sync::{Arc, PoisonError, Weak},
-    time::Instant,
-};
+use std::sync::{Arc, PoisonError, Weak};
 
 use telemetry::{Counter, Page, catalogue::gateway as families, describe_process};
 
@@ -49,14 +46,14 @@ impl Metrics {
     }
 
     fn of_snapshot(&self, page: &mut Page, snapshot: Option<&Snapshot>) {
-        let (apis, now) = (|| snapshot.into_iter().flat_map(Snapshot::apis), Instant::now());
+        let apis = || snapshot.into_iter().flat_map(Snapshot::apis);
         let mut series = page.family(&families::REPLICAS);
         for api in apis() {
             series.add(&[&api.name], api.replicas.len());
         }
         let mut series = page.family(&families::EJECTED);
         for api in apis() {
-            series.add(&[&api.name], api.replicas.iter().filter(|replica| replica.refuses(now)).count());
+            series.add(&[&api.name], api.replicas.iter().filter(|replica| replica.is_out()).count());
         }
         let mut series = page.family(&families::ROUTES);
         if let Some(snapshot) = snapshot {

@@ -95,7 +95,8 @@ mod tests {
             address: Address::Tcp("127.0.0.1:1".to_owned()),
         };
         let replicas = versions.iter().map(replica).collect();
-        let iris = ApiRoute { name: "iris".to_owned(), endpoint: "/iris".to_owned(), replicas };
+        let iris =
+            ApiRoute { name: "iris".to_owned(), endpoint: "/iris".to_owned(), limits: Default::default(), replicas };
         Routes { apis: vec![iris], ..Routes::default() }
     }
 

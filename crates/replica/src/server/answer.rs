@@ -16,9 +16,10 @@ use http::{
 };
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Incoming;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, json};
 
 use super::{
+    about::About,
     admission::{Admission, Slot},
     body::Body,
     refusal::Refusal,
@@ -30,7 +31,7 @@ use crate::{
     run::Limits,
 };
 
-type Response = http::Response<Body>;
+pub(super) type Response = http::Response<Body>;
 
 const REQUEST_ID: &str = "x-request-id";
 
@@ -38,8 +39,7 @@ const REQUEST_ID: &str = "x-request-id";
 pub(crate) struct Service {
     api: String,
     replica: String,
-    /// What `GET /` answers.
-    about: Bytes,
+    about: About,
     predictor: Arc<dyn Predictor>,
     admission: Admission,
     body_limit: usize,
@@ -64,7 +64,7 @@ impl Service {
         Self {
             api: spec.api.clone(),
             replica: spec.replica.clone(),
-            about: Value::from(about).to_string().into(),
+            about: About::new(&about),
             admission: Admission::new(predictor.concurrency(), spec.max_replica_concurrency() as usize),
             predictor,
             body_limit: limits.body,
@@ -96,7 +96,7 @@ impl Service {
                 counted.ended(outcome.as_ref().err().map(Refusal::kind));
                 outcome
             }
-            Method::GET | Method::HEAD => self.page(request.uri().path()),
+            Method::GET | Method::HEAD => self.page(&request),
             _ => Err(Refusal::MethodNotAllowed),
         };
         let mut response = match outcome {
@@ -109,9 +109,10 @@ impl Service {
         response
     }
 
-    fn page(&self, path: &str) -> Result<Response, Refusal> {
-        if path == "/" {
-            return Ok(json_response(self.about.clone()));
+    fn page(&self, request: &http::Request<Incoming>) -> Result<Response, Refusal> {
+        let path = request.uri().path();
+        if let Some(page) = self.about.answer(path, request.headers()) {
+            return Ok(page);
         }
         match self.predictor.page(path, self.draining.load(Ordering::Acquire)) {
             Some(outcome) => outcome.map(|reply| response(reply, None)).map_err(Refusal::Predict),
@@ -222,7 +223,7 @@ fn response(reply: Reply, slot: Option<Slot>) -> Response {
     response
 }
 
-fn json_response(text: impl Into<Bytes>) -> Response {
+pub(super) fn json_response(text: impl Into<Bytes>) -> Response {
     let mut response = Response::new(Body::from(text));
     response.headers_mut().insert(CONTENT_TYPE, JSON);
     response

@@ -67,7 +67,7 @@ impl Exporter {
         match &outcome {
             Ok(()) if self.fails => tracing::info!("the collector of traces answers again"),
             Err(error) if !self.fails => {
-                tracing::warn!(error, "the collector of traces takes no spans; they are dropped")
+                tracing::warn!(error, "the collector of traces takes no spans; they are dropped");
             }
             _ => {}
         }

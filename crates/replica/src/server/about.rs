@@ -1,0 +1,104 @@
+//! What a replica tells of itself to whoever looks before calling: `GET /` as JSON, or as a page for browsers, and
+//! `GET /openapi.json`. All of it is made once, from the same description.
+
+mod openapi;
+mod page;
+mod schema;
+
+use bytes::Bytes;
+use http::{
+    HeaderMap, HeaderValue,
+    header::{
+        ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
+    },
+};
+use serde_json::{Map, Value};
+
+use super::answer::{Response, json_response};
+
+const HTML: &str = "text/html";
+
+pub(super) struct About {
+    json: Bytes,
+    openapi: Bytes,
+    page: Bytes,
+    /// What the page may do: run its own script, ask its own origin.
+    policy: HeaderValue,
+}
+
+impl About {
+    /// `about`: name, type and version of the API, and what its predictor says of itself.
+    pub(super) fn new(about: &Map<String, Value>) -> Self {
+        Self {
+            json: Value::from(about.clone()).to_string().into(),
+            openapi: openapi::document(about).to_string().into(),
+            page: page::of(about).into(),
+            policy: page::policy(),
+        }
+    }
+
+    /// The answer to a GET of that path, if there is one.
+    pub(super) fn answer(&self, path: &str, headers: &HeaderMap) -> Option<Response> {
+        match path {
+            "/openapi.json" => Some(json_response(self.openapi.clone())),
+            "/" => Some(if prefers_html(headers) { self.page() } else { by_accept(json_response(self.json.clone())) }),
+            _ => None,
+        }
+    }
+
+    fn page(&self) -> Response {
+        let mut response = by_accept(json_response(self.page.clone()));
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+        headers.insert(CONTENT_SECURITY_POLICY, self.policy.clone());
+        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+        // The next version of the API has another one.
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        response
+    }
+}
+
+fn by_accept(mut response: Response) -> Response {
+    response.headers_mut().insert(VARY, HeaderValue::from_static("accept"));
+    response
+}
+
+/// Browsers name HTML; a client that takes whatever there is gets JSON, as does one that likes JSON as much.
+fn prefers_html(headers: &HeaderMap) -> bool {
+    let quality = |wanted: &str| {
+        let values = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+        let of_range = |range: &str| {
+            let mut parts = range.split(';').map(str::trim);
+            let named = parts.next()?.eq_ignore_ascii_case(wanted);
+            let weight = parts.find_map(|part| part.strip_prefix("q=")).map_or(Some(1.0), |text| text.parse().ok());
+            weight.filter(|_| named)
+        };
+        values.flat_map(|value| value.split(',')).filter_map(of_range).fold(0.0, f32::max)
+    };
+    quality(HTML) > quality("application/json")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_is_for_those_who_ask_for_one() {
+        for (accept, page) in [
+            (None, false),
+            (Some("*/*"), false),
+            (Some("application/json"), false),
+            (Some("text/html"), true),
+            (Some("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"), true),
+            (Some("application/json, text/html"), false),
+            (Some("application/json;q=0.5, TEXT/HTML;q=0.9"), true),
+            (Some("application/json, text/html;q=0.9"), false),
+            (Some("text/html;q=0"), false),
+            (Some("text/html;q=x"), false),
+        ] {
+            let headers = accept.map(|accept| (ACCEPT, HeaderValue::from_str(accept).unwrap()));
+            assert_eq!(prefers_html(&headers.into_iter().collect()), page, "{accept:?}");
+        }
+    }
+}
