@@ -25,6 +25,7 @@
 
 #![cfg_attr(test, expect(clippy::unwrap_used, reason = "a test"))]
 
+mod browser;
 mod cache;
 mod error;
 mod follow;

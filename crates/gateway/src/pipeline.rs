@@ -5,13 +5,13 @@ use std::{sync::Arc, time::SystemTime};
 use api::wire::GatewayHealth;
 use http::{
     HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version,
-    header::{CONNECTION, RETRY_AFTER},
+    header::{CONNECTION, RETRY_AFTER, WWW_AUTHENTICATE},
 };
 use hyper::body::Incoming;
 use transport::{Peer, is_plainly_framed};
 
 use crate::{
-    Timeouts,
+    Timeouts, browser,
     error::Error,
     headers,
     metrics::Metrics,
@@ -78,6 +78,7 @@ impl Pipeline {
         let lingers = respond::lingers(&request);
         let is_http1 = request.version() <= Version::HTTP_11;
         let switch = Switch::asked(&mut request);
+        let opens_page = browser::opens_page(&request);
         let mut grant = Grant::Nothing;
         let outcome = match self.decide(&mut request, &id, peer, encrypted, &mut grant) {
             Ok(Decision::Preflight(granted)) => return respond::preflight(granted, &grant, id, &method, record),
@@ -116,6 +117,9 @@ impl Pipeline {
                     respond::linger(body).await;
                 }
                 let mut response = respond::refusal(&error, &grant, id, &method, record);
+                if opens_page && matches!(error, Error::NoKey | Error::WrongKey) {
+                    response.headers_mut().insert(WWW_AUTHENTICATE, browser::CHALLENGE);
+                }
                 if is_http1 && error.ends_connection() {
                     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
                 }
@@ -142,17 +146,26 @@ impl Pipeline {
             *grant = pages(request.uri().path(), &snapshot).grant(request.headers());
             return cors::preflight(request.headers(), grant).map(Decision::Preflight);
         }
+        let from_another_page = browser::sent_for_another_page(request);
         let call = route::normal(request.uri().path()).ok().and_then(|path| Call::of(request.method(), path));
         let keys = match authenticate(request.headers_mut(), &snapshot.keys, SystemTime::now()) {
             Ok(keys) => keys,
             Err(error) => {
                 *grant = pages(request.uri().path(), &snapshot).grant(request.headers());
                 return match call {
+                    // Who looks with a browser is looking for an API's page.
+                    Some(Call::Handshake) if browser::opens_page(request) => Err(error),
                     Some(call) if matches!(error, Error::NoKey) => Ok(Decision::OldClient(call, None, snapshot)),
                     _ => Err(error),
                 };
             }
         };
+        if from_another_page {
+            *grant = pages(request.uri().path(), &snapshot).grant(request.headers());
+            if !matches!(grant, Grant::This(_) | Grant::All) {
+                return Err(Error::Origin);
+            }
+        }
         // As far as this key can see, there may be no API.
         *grant = snapshot.pages.grant(request.headers());
         let host = headers::host(request)?;

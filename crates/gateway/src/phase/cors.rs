@@ -5,8 +5,8 @@
 //! there at all.
 //!
 //! Responses, refusals too, tell a page's browser that the page may see them. What a replica says about this is taken out:
-//! one place decides. Nothing here keeps a request from being served; that is what keys are for, and pages get no cookie or
-//! client certificate used for them (`Access-Control-Allow-Credentials` is never sent).
+//! one place decides. Nothing here keeps a request from being served; that is what keys are for (and `browser`, for keys that a
+//! browser sends by itself), and pages get no cookie or client certificate used for them (`Access-Control-Allow-Credentials` is never sent).
 //!
 //! Our own and not tower-http's: that takes every OPTIONS for a preflight, which APIs may have a use of their own for, has no
 //! settings that change, and there is no tower here.

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test")]
 
 mod auth;
+mod browser;
 mod cors;
 mod deadlines;
 mod ground;
