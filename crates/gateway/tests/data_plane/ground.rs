@@ -68,6 +68,7 @@ pub struct Ground {
     pub state: Arc<dyn State>,
     pub address: SocketAddr,
     pub ca: String,
+    pub tls: ServerTls,
     pub metrics: Arc<gateway::Metrics>,
     stop: Option<oneshot::Sender<()>>,
     pub task: JoinHandle<()>,
@@ -116,10 +117,10 @@ impl Ground {
         let tls = ServerTls::new(authority, &["localhost".to_owned()]).unwrap();
         let listener = Listener::bind(&"tcp://127.0.0.1:0".parse().unwrap()).await.unwrap();
         let address = listener.tcp_address().unwrap();
-        let server = Server { listener, tls: Some(tls), limits };
+        let server = Server { listener, tls: Some(tls.clone()), limits };
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(async move { gateway.serve(server, async { drop(stopped.await) }).await });
-        Self { directory, state, address, ca, metrics, stop: Some(stop), task }
+        Self { directory, state, address, ca, tls, metrics, stop: Some(stop), task }
     }
 
     pub fn url(&self, path: &str) -> String {

@@ -3,6 +3,7 @@
 
 mod auth;
 mod browser;
+mod changes;
 mod cors;
 mod deadlines;
 mod ground;
