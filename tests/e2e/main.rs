@@ -22,4 +22,5 @@ mod restart;
 mod routes;
 mod survival;
 mod tls;
+mod traces;
 mod update;

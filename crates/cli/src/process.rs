@@ -18,6 +18,7 @@ use rustix::{
     process::{Resource, Rlimit, getrlimit, setrlimit},
 };
 use state::{State, read};
+use telemetry::{Settings, Tracer};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::{EnvFilter, fmt::time::UtcTime};
 use transport::{Address, Authority, AuthorityPem, Listener, ServerTls};
@@ -91,6 +92,16 @@ where
 async fn listen(address: SocketAddr) -> Result<Listener, Failure> {
     Listener::bind(&Address::Tcp(address.to_string())).await.map_err(|error| {
         Failure::new(Exit::Conflict, "cluster.port_unavailable", format!("cannot listen at {address}: {error}"))
+    })
+}
+
+/// What sends this process' spans to the collector that the environment names, if it names one. What is wrong with that is
+/// logged and no reason not to serve.
+fn tracer(service: &str) -> Tracer {
+    let settings = Settings::read(|variable| std::env::var(variable).ok(), service);
+    settings.and_then(Tracer::start).unwrap_or_else(|error| {
+        tracing::warn!(%error, "nothing is traced");
+        Tracer::default()
     })
 }
 

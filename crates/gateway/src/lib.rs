@@ -39,6 +39,7 @@ mod pipeline;
 mod predictive_services;
 mod respond;
 mod snapshot;
+mod trace;
 mod tunnel;
 mod upstream;
 mod usage;
@@ -46,6 +47,7 @@ mod usage;
 use std::{future::Future, path::PathBuf, sync::Arc, time::Duration};
 
 use state::State;
+use telemetry::Tracer;
 use tokio::{sync::watch, task::JoinHandle};
 use transport::Server;
 
@@ -98,12 +100,13 @@ pub struct Options {
     /// A directory for the last snapshot, of this gateway alone; made if need be.
     pub cache: PathBuf,
     pub timeouts: Timeouts,
+    pub tracer: Tracer,
 }
 
 impl Options {
-    /// With the usual timeouts.
+    /// With the usual timeouts, and without traces.
     pub fn new(state: Arc<dyn State>, cache: impl Into<PathBuf>) -> Self {
-        Self { state, cache: cache.into(), timeouts: Timeouts::default() }
+        Self { state, cache: cache.into(), timeouts: Timeouts::default(), tracer: Tracer::default() }
     }
 }
 
@@ -119,7 +122,7 @@ impl Gateway {
     /// Gets the routes and keys from the store or, if it does not answer, from disk. Never fails: with neither, the
     /// gateway answers 503 until the store can be read. Must be called in a tokio runtime.
     pub async fn start(options: Options) -> Self {
-        let Options { state, cache, timeouts } = options;
+        let Options { state, cache, timeouts, tracer } = options;
         let table = Arc::new(Table::default());
         let (ready, mut first) = watch::channel(false);
         let usage = Arc::new(Usage::new(Arc::clone(&state), Arc::clone(&table), timeouts));
@@ -128,7 +131,7 @@ impl Gateway {
         let follower = tokio::spawn(follower.run(ready));
         // A timeout here is no news: the follower reports what is wrong with the store.
         let _ = tokio::time::timeout(timeouts.start, first.wait_for(|tried| *tried)).await;
-        Self { pipeline: Arc::new(Pipeline::new(table, timeouts)), usage, follower, reporter }
+        Self { pipeline: Arc::new(Pipeline::new(table, timeouts, tracer)), usage, follower, reporter }
     }
 
     /// What has been counted since the start; goes on counting while the gateway serves.

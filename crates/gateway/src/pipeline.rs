@@ -8,6 +8,7 @@ use http::{
     header::{CONNECTION, RETRY_AFTER, WWW_AUTHENTICATE},
 };
 use hyper::body::Incoming;
+use telemetry::Tracer;
 use transport::{Peer, is_plainly_framed};
 
 use crate::{
@@ -28,6 +29,7 @@ use crate::{
     predictive_services::{self, Call, Circumstances, OldClients},
     respond::{self, ResponseBody},
     snapshot::{Api, Snapshot, Table},
+    trace::Trace,
     tunnel::Switch,
     upstream::RequestBody,
 };
@@ -39,6 +41,7 @@ pub(crate) struct Pipeline {
     table: Arc<Table>,
     timeouts: Timeouts,
     old_clients: OldClients,
+    tracer: Tracer,
 }
 
 enum Decision {
@@ -50,8 +53,8 @@ enum Decision {
 }
 
 impl Pipeline {
-    pub(crate) fn new(table: Arc<Table>, timeouts: Timeouts) -> Self {
-        Self { table, timeouts, old_clients: OldClients::default() }
+    pub(crate) fn new(table: Arc<Table>, timeouts: Timeouts, tracer: Tracer) -> Self {
+        Self { table, timeouts, old_clients: OldClients::default(), tracer }
     }
 
     pub(crate) fn metrics(&self) -> Arc<Metrics> {
@@ -70,11 +73,12 @@ impl Pipeline {
         if is_for_health(&request) {
             return self.health(id, &method);
         }
-        if let Some(page) = monitor::page(&self.table, &request) {
+        if let Some(page) = monitor::page(&self.table, &self.tracer, &request) {
             return respond::page(page, id, &method);
         }
         let mut request = request.map(RequestBody::new);
-        let mut record = Record::begin(&self.table.metrics, &id, peer, &method, request.body().progress());
+        let trace = Trace::begin(&self.tracer, &mut request);
+        let mut record = Record::begin(&self.table.metrics, &id, peer, &method, request.body().progress(), trace);
         let lingers = respond::lingers(&request);
         let is_http1 = request.version() <= Version::HTTP_11;
         let switch = Switch::asked(&mut request);
@@ -182,7 +186,7 @@ impl Pipeline {
     pub(crate) fn privately<B>(&self, request: &Request<B>) -> Response<ResponseBody> {
         let (id, method) = (identify(request.headers()), request.method());
         if request.uri().path() == telemetry::PATH {
-            return respond::page(self.table.metrics.page(self.table.current().as_deref()), id, method);
+            return respond::page(self.table.metrics.page(self.table.current().as_deref(), &self.tracer), id, method);
         }
         let mut response = respond::page(String::new(), id, method);
         *response.status_mut() = StatusCode::NOT_FOUND;

@@ -18,7 +18,7 @@ async fn main() {
             _ = terminate.recv() => {}
         }
     };
-    if let Err(error) = replica::run(spec, stop).await {
+    if let Err(error) = replica::run(spec, stop, telemetry::Tracer::default()).await {
         panic!("{error}");
     }
 }

@@ -3,10 +3,17 @@
 //! The page is for the cluster's operator, which asks with a header that no gateway lets pass; the path alone belongs to
 //! the API.
 
+mod stage;
+
 use api::replica::ReplicaSpec;
-use http::{Method, Request};
+use http::{Method, Request, StatusCode};
 use spec::realtime::PredictorType;
-use telemetry::{ByKind, Histogram, Page, SIZES, catalogue::replica as families, describe_process};
+use telemetry::{
+    ByKind, Histogram, Page, SIZES, Span, TRACEPARENT, TraceContext, Tracer, catalogue::replica as families,
+    describe_process,
+};
+
+pub(crate) use stage::{Stage, What};
 
 use crate::predictor::Predictor;
 
@@ -15,11 +22,12 @@ pub(crate) struct Metrics {
     info: [String; 4],
     outcomes: ByKind,
     /// How long requests waited for their turn.
-    pub(crate) queue: Histogram,
+    queue: Histogram,
     /// How long the predictor took.
-    pub(crate) predict: Histogram,
+    predict: Histogram,
     /// How many requests were answered together; whoever batches counts.
     pub(crate) batch: Histogram,
+    pub(crate) tracer: Tracer,
 }
 
 /// A request that is under way; if nobody says how it ended, its caller went away.
@@ -35,7 +43,7 @@ pub(crate) fn is_scrape<B>(request: &Request<B>) -> bool {
 }
 
 impl Metrics {
-    pub(crate) fn new(spec: &ReplicaSpec) -> Self {
+    pub(crate) fn new(spec: &ReplicaSpec, tracer: Tracer) -> Self {
         let r#type = match spec.predictor.r#type {
             PredictorType::Onnx => "onnx",
             PredictorType::Python => "python",
@@ -46,11 +54,37 @@ impl Metrics {
             queue: Histogram::latency(),
             predict: Histogram::latency(),
             batch: Histogram::new(&SIZES),
+            tracer,
         }
     }
 
     pub(crate) fn begin(&self) -> Counted<'_> {
         Counted { metrics: self, outcome: "client_gone" }
+    }
+
+    /// This replica's part of the request, if it is traced.
+    pub(crate) fn span<B>(&self, request: &Request<B>, id: &str) -> Option<Span> {
+        if !self.tracer.is_on() {
+            return None;
+        }
+        let parent = request.headers().get(TRACEPARENT).and_then(|value| TraceContext::parse(value.to_str().ok()?));
+        let mut span = self.tracer.server("replica", parent)?;
+        let [api, version, replica, _] = &self.info;
+        for (name, value) in [("cortex.api", api), ("cortex.version", version), ("cortex.replica", replica)] {
+            span.text(name, value.as_str());
+        }
+        span.text("cortex.request_id", id);
+        Some(span)
+    }
+
+    /// The request is answered, so or with that kind of error.
+    pub(crate) fn answered(&self, span: Option<Span>, status: StatusCode, error: Option<&'static str>) {
+        let Some(mut span) = span else { return };
+        span.number("http.response.status_code", i64::from(status.as_u16()));
+        if let Some(kind) = error {
+            span.fail(kind);
+        }
+        self.tracer.end(span);
     }
 
     /// `load`: how many requests are in flight, and how many wait.
@@ -68,6 +102,7 @@ impl Metrics {
         page.one(&families::QUEUED, load[1]);
         page.one(&families::DRAINING, u8::from(draining));
         predictor.measure(&mut page);
+        self.tracer.describe(&mut page);
         describe_process(&mut page);
         page.text()
     }

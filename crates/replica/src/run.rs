@@ -4,6 +4,7 @@ use std::{future::Future, io, pin::pin, sync::Arc, time::Duration};
 
 use api::replica::{Phase, ReplicaSpec};
 use spec::realtime::PredictorType;
+use telemetry::Tracer;
 use transport::Listener;
 
 use crate::{
@@ -62,14 +63,23 @@ impl Default for Limits {
 /// Runs the replica until `stop` resolves and the last request is answered, or until it fails.
 ///
 /// An error has already been logged and written to the status file, except when the file belongs to another process.
-pub async fn run(spec: ReplicaSpec, stop: impl Future<Output = ()>) -> Result<(), Error> {
-    run_with(spec, stop, Limits::default()).await
+pub async fn run(spec: ReplicaSpec, stop: impl Future<Output = ()>, tracer: Tracer) -> Result<(), Error> {
+    run_traced(spec, stop, Limits::default(), tracer).await
 }
 
-/// [`run`] with other deadlines and bounds.
+/// [`run`] with other deadlines and bounds, and without traces.
 pub async fn run_with(spec: ReplicaSpec, stop: impl Future<Output = ()>, limits: Limits) -> Result<(), Error> {
+    run_traced(spec, stop, limits, Tracer::default()).await
+}
+
+async fn run_traced(
+    spec: ReplicaSpec,
+    stop: impl Future<Output = ()>,
+    limits: Limits,
+    tracer: Tracer,
+) -> Result<(), Error> {
     let status = StatusFile::claim(&spec.status_file)?;
-    let outcome = Box::pin(live(&spec, stop, &limits, &status)).await;
+    let outcome = Box::pin(live(&spec, stop, &limits, &status, tracer)).await;
     if let Err(error) = &outcome {
         let message = error.one_line();
         tracing::error!("{message}");
@@ -85,6 +95,7 @@ async fn live(
     stop: impl Future<Output = ()>,
     limits: &Limits,
     status: &StatusFile,
+    tracer: Tracer,
 ) -> Result<(), Error> {
     let mut stop = pin!(stop);
     let predictor = tokio::select! {
@@ -99,7 +110,7 @@ async fn live(
     status.write(Phase::Ready, "ready")?;
     tracing::info!(address = %spec.listen, "ready");
 
-    let service = Arc::new(Service::new(spec, limits, Arc::clone(&predictor), Arc::new(Metrics::new(spec))));
+    let service = Arc::new(Service::new(spec, limits, Arc::clone(&predictor), Arc::new(Metrics::new(spec, tracer))));
     let ended = server::serve(listener, service, stop, status, limits.grace, spec.drain_timeout).await;
     predictor.close().await;
     ended

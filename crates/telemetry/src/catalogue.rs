@@ -6,6 +6,7 @@ pub mod gateway;
 pub mod operator;
 pub mod process;
 pub mod replica;
+pub mod trace;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -59,6 +60,7 @@ pub fn markdown() -> String {
         ("Gateway", gateway::ALL),
         ("Replica", replica::ALL),
         ("Operator", operator::ALL),
+        ("Gateway and replica: traces", trace::ALL),
         ("Every process (Linux)", process::ALL),
     ] {
         text += &format!("\n## {title}\n\n| name | type | labels | what it is |\n| --- | --- | --- | --- |\n");
@@ -78,7 +80,7 @@ mod tests {
 
     #[test]
     fn names_are_unique_and_say_kind_and_unit() {
-        let all = [gateway::ALL, replica::ALL, operator::ALL, process::ALL].concat();
+        let all = [gateway::ALL, replica::ALL, operator::ALL, trace::ALL, process::ALL].concat();
         let names: BTreeSet<_> = all.iter().map(|family| family.name).collect();
         assert_eq!(names.len(), all.len());
         for Family { name, kind, labels, help } in all {

@@ -23,7 +23,7 @@ use std::{
 pub use context::{TRACEPARENT, TraceContext};
 pub use settings::{BadSettings, Settings};
 
-use crate::{Counter, Page, catalogue::process as families};
+use crate::{Counter, Page, catalogue::trace as families};
 use settings::Sampler;
 
 /// Makes spans, or does not. Clones are the same.

@@ -35,11 +35,13 @@ pub struct Config {
     pub data_dir: Option<PathBuf>,
     /// Whole lines of other fields.
     pub fields: String,
+    /// Environment variables of `cluster up`, and so of all processes.
+    pub environment: Vec<(&'static str, String)>,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { name: "e2e".to_owned(), data_dir: None, fields: String::new() }
+        Self { name: "e2e".to_owned(), data_dir: None, fields: String::new(), environment: Vec::new() }
     }
 }
 
@@ -53,6 +55,7 @@ pub struct Cluster {
     pub operator_endpoint: String,
     pub api_endpoint: String,
     pub key: String,
+    environment: Vec<(&'static str, String)>,
     _ports: Ports,
 }
 
@@ -74,7 +77,7 @@ impl Cluster {
     /// The same for this user. The environment has the cluster's name.
     pub fn up_as(cortex: &Cortex, config: Config) -> Self {
         let ports = Ports::reserve(&target().join("test-ports"));
-        let Config { name, data_dir, fields } = config;
+        let Config { name, data_dir, fields, environment } = config;
         let (lb_port, operator_port) = (ports.first, ports.first + 1);
         let mut yaml =
             format!("cluster_name: {name}\nprovider: local\nlb_port: {lb_port}\noperator_port: {operator_port}\n");
@@ -93,6 +96,7 @@ impl Cluster {
             operator_endpoint: format!("https://localhost:{operator_port}"),
             api_endpoint: format!("https://localhost:{lb_port}"),
             key: String::new(),
+            environment,
             _ports: ports,
             name,
         };
@@ -106,7 +110,9 @@ impl Cluster {
 
     /// `cluster up`, which may be done at any time.
     pub fn up_again(&self) -> Outcome {
-        self.cortex.run(&["cluster", "up", "--yes", "-c", &self.config])
+        let mut command = self.cortex.command(&["cluster", "up", "--yes", "-c", &self.config]);
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        self.cortex.run_command(command)
     }
 
     pub fn down(&self) -> Outcome {

@@ -7,7 +7,9 @@ use api::replica::Phase;
 use tokio::net::TcpListener;
 use transport::{Limits, Listener, Server};
 
-use super::{as_role, certificate::Follower, listen, place, redirect, server_tls, sockets::inherited, stop_requested};
+use super::{
+    as_role, certificate::Follower, listen, place, redirect, server_tls, sockets::inherited, stop_requested, tracer,
+};
 use crate::{
     local::{Claim, Layout, Role},
     report::Failure,
@@ -28,7 +30,8 @@ async fn serve(layout: &Layout, claim: &Claim) -> Result<(), Failure> {
         Some(plain) => Some((take_or_listen(plain.listen).await?, plain.serves)),
         None => None,
     };
-    let gateway = Gateway::start(Options::new(parts.state, layout.gateway_cache())).await;
+    let options = Options { tracer: tracer("cortex-gateway"), ..Options::new(parts.state, layout.gateway_cache()) };
+    let gateway = Gateway::start(options).await;
     claim.say(Phase::Ready, &format!("serving at {}", parts.endpoint))?;
     tracing::info!(address = %parts.listen, "serving");
     let server = Server { listener, tls: parts.tls.then(|| tls.clone()), limits: Limits::default() };

@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use api::replica::ReplicaSpec;
 
-use super::{begin, stop_requested};
+use super::{begin, stop_requested, tracer};
 use crate::{
     home::io_failure,
     report::{Exit, Failure},
@@ -16,7 +16,7 @@ pub async fn replica(spec: &Path) -> Result<(), Failure> {
     let spec: ReplicaSpec =
         serde_json::from_slice(&bytes).map_err(|error| Failure::internal(format!("{}: {error}", spec.display())))?;
     // The failure has been logged and written to the status file, where the engine finds it.
-    Box::pin(::replica::run(spec, stop_requested()?))
+    Box::pin(::replica::run(spec, stop_requested()?, tracer("cortex-replica")))
         .await
         .map_err(|error| Failure::new(Exit::NotReady, "replica.failed", error.to_string()))
 }

@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use api::replica::{Phase, ReplicaSpec, ReplicaStatus, TASK_LISTEN_VARIABLE, TASK_VARIABLE, TaskSpec};
 use transport::Address;
 
-use super::{begin, stop_requested};
+use super::{begin, stop_requested, tracer};
 use crate::{
     home::{Home, make_private_directory},
     report::{Exit, Failure},
@@ -56,7 +56,7 @@ pub async fn task() -> Result<(), Failure> {
         mem_bytes: None,
         max_replica_concurrency: task.max_replica_concurrency,
     };
-    Box::pin(::replica::run(spec, stop_requested()?))
+    Box::pin(::replica::run(spec, stop_requested()?, tracer("cortex-replica")))
         .await
         .map_err(|error| Failure::new(Exit::NotReady, "replica.failed", error.to_string()))
 }

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, PoisonError, Weak};
 
-use telemetry::{Counter, Page, catalogue::gateway as families, describe_process};
+use telemetry::{Counter, Page, Tracer, catalogue::gateway as families, describe_process};
 
 use super::{ApiMetrics, Metrics, VersionMetrics, lock};
 use crate::snapshot::Snapshot;
@@ -31,7 +31,7 @@ impl Told {
 
 impl Metrics {
     /// `snapshot`: what is served now.
-    pub(crate) fn page(&self, snapshot: Option<&Snapshot>) -> String {
+    pub(crate) fn page(&self, snapshot: Option<&Snapshot>, tracer: &Tracer) -> String {
         let apis: Vec<Told> = self.present().into_iter().map(Told::of).collect();
         let mut page = Page::default();
         page.family(&families::INFO).add(&[env!("CARGO_PKG_VERSION")], 1);
@@ -41,6 +41,7 @@ impl Metrics {
         self.of_snapshot(&mut page, snapshot);
         page.one(&families::CONNECTIONS, transport::open_connections());
         self.of_certificate(&mut page);
+        tracer.describe(&mut page);
         describe_process(&mut page);
         page.text()
     }

@@ -12,6 +12,7 @@ use crate::{
     error::{Blame, Error},
     metrics::{ApiMetrics, Ended, Metrics},
     snapshot::Api,
+    trace::Trace,
     upstream::{Progress, Upstream},
 };
 
@@ -45,6 +46,7 @@ pub(crate) struct Record {
     error: Option<(&'static str, Blame)>,
     sent: u64,
     end: End,
+    trace: Trace,
 }
 
 impl Record {
@@ -54,6 +56,7 @@ impl Record {
         peer: Peer,
         method: &Method,
         request: &Arc<Progress>,
+        trace: Trace,
     ) -> Self {
         let metrics = metrics.unrouted();
         metrics.begin();
@@ -73,6 +76,7 @@ impl Record {
             error: None,
             sent: 0,
             end: End::Abandoned,
+            trace,
         }
     }
 
@@ -145,6 +149,7 @@ impl Drop for Record {
         tracing::info!(
             target: "gateway::request",
             request_id = self.id.to_str().unwrap_or_default(),
+            trace_id = self.trace.id(),
             peer = %self.peer,
             method = %self.method,
             api = self.api.as_deref().map(|api| &*api.name),
@@ -158,5 +163,27 @@ impl Drop for Record {
             duration_ms = self.begun.elapsed().as_secs_f64() * 1000.0,
             "request"
         );
+        let (api, status, attempts) = (self.api.take(), self.status, self.attempts);
+        let (id, method) = (&self.id, &self.method);
+        self.trace.end(|span| {
+            span.text("http.request.method", method.as_str());
+            span.text("cortex.request_id", id.to_str().unwrap_or_default());
+            if let Some(api) = api {
+                span.text("cortex.api", &*api.name);
+            }
+            if let Some(replica) = replica {
+                span.text("cortex.version", replica.version.as_str());
+                span.text("cortex.replica", replica.id.as_str());
+                span.number("cortex.attempts", i64::try_from(attempts).unwrap_or(i64::MAX));
+            }
+            if let Some(status) = status {
+                span.number("http.response.status_code", i64::from(status.as_u16()));
+            }
+            match (error, status) {
+                (Some((kind, _)), _) => span.fail(kind),
+                (None, Some(status)) if status.is_server_error() => span.fail(status.as_str()),
+                _ => {}
+            }
+        });
     }
 }

@@ -147,7 +147,7 @@ async fn the_page_has_all_families_of_the_catalogue_and_no_others() {
     let page = scrape(&ground, MONITOR).await.1;
     let types = page.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
     let served: BTreeSet<(&str, &str)> = types.collect();
-    let all = families::ALL.iter().chain(telemetry::catalogue::process::ALL);
+    let all = families::ALL.iter().chain(telemetry::catalogue::process::ALL).chain(telemetry::catalogue::trace::ALL);
     let wanted: BTreeSet<_> = all.map(|family| (family.name, family.kind.name())).collect();
     assert_eq!(served, wanted);
     assert!(families::ALL.iter().any(|family| family.kind == Kind::Histogram));

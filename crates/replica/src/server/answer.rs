@@ -1,11 +1,8 @@
 //! One HTTP request: what it asks for, whether there is room, what the predictor says, and how that is written.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
-    time::Instant,
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use api::replica::ReplicaSpec;
@@ -17,6 +14,7 @@ use http::{
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use serde_json::{Map, json};
+use telemetry::Span;
 
 use super::{
     about::About,
@@ -26,7 +24,7 @@ use super::{
 };
 use crate::{
     exchange::{JSON, Reply, Request},
-    metrics::{self, Metrics},
+    metrics::{self, Metrics, Stage, What},
     predictor::{PredictError, Predictor},
     run::Limits,
 };
@@ -92,8 +90,12 @@ impl Service {
         let outcome = match *request.method() {
             Method::POST => {
                 let mut counted = self.metrics.begin();
-                let outcome = self.predict(id.clone(), request).await;
-                counted.ended(outcome.as_ref().err().map(Refusal::kind));
+                let span = self.metrics.span(&request, &id);
+                let outcome = self.predict(&id, request, span.as_ref()).await;
+                let error = outcome.as_ref().err();
+                counted.ended(error.map(Refusal::kind));
+                let status = outcome.as_ref().map_or_else(Refusal::status, Response::status);
+                self.metrics.answered(span, status, error.map(Refusal::kind));
                 outcome
             }
             Method::GET | Method::HEAD => self.page(&request),
@@ -120,9 +122,14 @@ impl Service {
         }
     }
 
-    async fn predict(&self, id: String, request: http::Request<Incoming>) -> Result<Response, Refusal> {
+    async fn predict(
+        &self,
+        id: &str,
+        request: http::Request<Incoming>,
+        span: Option<&Span>,
+    ) -> Result<Response, Refusal> {
         let place = self.admission.enter().ok_or(Refusal::Overloaded)?;
-        let (head, body) = request.into_parts();
+        let (mut head, body) = request.into_parts();
         let declared = head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
         if declared.is_some_and(|length| length > self.body_limit) {
             return Err(Refusal::TooLarge { limit: self.body_limit });
@@ -132,33 +139,28 @@ impl Service {
             Err(error) if error.is::<LengthLimitError>() => return Err(Refusal::TooLarge { limit: self.body_limit }),
             Err(_) => return Err(Refusal::Truncated),
         };
-        let request = Request { id, head, body };
-        let queued = Instant::now();
+        let waits = Stage::begin(&self.metrics, What::Queue, span);
         let slot = place.slot().await;
-        let begun = Instant::now();
-        self.metrics.queue.observe(begun - queued);
+        waits.end(false);
+        let works = Stage::begin(&self.metrics, What::Predict, span);
+        works.tell(&mut head.headers);
+        let request = Request { id: id.to_owned(), head, body };
         if let Some(outcome) = self.predictor.at_once(&request) {
-            self.metrics.predict.observe(begun.elapsed());
-            return outcome.map(|reply| response(reply, Some(slot))).map_err(Refusal::Predict);
+            return settled(outcome, slot, works).map_err(Refusal::Predict);
         }
         if self.predictor.forgets_callers() {
             let outcome = self.predictor.predict(request).await;
-            self.metrics.predict.observe(begun.elapsed());
-            return outcome.map(|reply| response(reply, Some(slot))).map_err(Refusal::Predict);
+            return settled(outcome, slot, works).map_err(Refusal::Predict);
         }
-        let metrics = Arc::clone(&self.metrics);
         let predictor = Arc::clone(&self.predictor);
         // A task of its own: when the caller goes away this future is dropped, but the predictor works on, and its slot
         // is taken until it is done.
-        let work = tokio::spawn(async move {
-            let outcome = predictor.predict(request).await;
-            metrics.predict.observe(begun.elapsed());
-            outcome.map(|reply| response(reply, Some(slot)))
-        });
+        let work = tokio::spawn(async move { settled(predictor.predict(request).await, slot, works) });
         match work.await {
             Ok(outcome) => outcome.map_err(Refusal::Predict),
             Err(panic) => {
-                tracing::error!("panic in the predictor: {panic}");
+                let trace_id = span.map(|span| span.context().trace_id());
+                tracing::error!(request_id = id, trace_id, "panic in the predictor: {panic}");
                 Err(Refusal::Predict(PredictError::Died))
             }
         }
@@ -213,6 +215,12 @@ impl Protocol {
     fn of(path: &str) -> Self {
         if path == "/v2" || path.starts_with("/v2/") { Self::OpenInference } else { Self::Ours }
     }
+}
+
+/// The predictor is done with a request.
+fn settled(outcome: Result<Reply, PredictError>, slot: Slot, works: Stage) -> Result<Response, PredictError> {
+    works.end(outcome.is_err());
+    outcome.map(|reply| response(reply, Some(slot)))
 }
 
 fn response(reply: Reply, slot: Option<Slot>) -> Response {

@@ -9,6 +9,5 @@ families! {
     START = Gauge "process_start_time_seconds" [] "When the process began, in seconds since 1970.";
     DESCRIPTORS = Gauge "process_open_fds" [] "Open file descriptors.";
     MOST_DESCRIPTORS = Gauge "process_max_fds" [] "Limit of open file descriptors.";
-    SPANS = Counter "cortex_spans_total" ["outcome"] "Spans of traces: `exported`, or `dropped` because no collector took them in time. No series where nothing is traced.";
     THREADS = Gauge "process_threads" [] "Threads.";
 }
