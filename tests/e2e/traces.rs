@@ -19,7 +19,7 @@ const TELLS: &str = "class PythonPredictor:
         pass
 
     def predict(self, payload, headers):
-        return headers.get('traceparent')
+        return [headers.get('traceparent')]
 ";
 
 const CLIENTS: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
@@ -165,7 +165,7 @@ async fn a_request_is_one_trace_and_a_collector_that_is_gone_holds_up_nobody() {
     assert!([gateway, replica].iter().all(|span| attribute(span, "cortex.request_id") == id), "{spans:#?}");
     // What the predictor calls is a part of its span.
     let told = format!("00-{SAMPLED}-{}-01", predict["spanId"].as_str().expect("text"));
-    assert_eq!(answer.json(), json!(told));
+    assert_eq!(answer.json(), json!([told]));
     // The log line and the trace find each other.
     let log = cluster.cortex.read(&cluster.directory.join("run/gateway.log"));
     let line = log.lines().find(|line| line.contains(id) && line.contains("\"message\":\"request\"")).expect("a line");
@@ -173,9 +173,9 @@ async fn a_request_is_one_trace_and_a_collector_that_is_gone_holds_up_nobody() {
 
     // A client that does not want to be traced is not, and one that says nothing begins a trace.
     let unsampled = CLIENTS.replace(SAMPLED, "11111111111111111111111111111111").replace("-01", "-00");
-    assert_eq!(call(&cluster, Some(&unsampled)).await.json(), json!(unsampled));
+    assert_eq!(call(&cluster, Some(&unsampled)).await.json(), json!([unsampled]));
     let fresh = call(&cluster, None).await.json();
-    let fresh = fresh.as_str().expect("a context").split('-').nth(1).expect("an id").to_owned();
+    let fresh = fresh[0].as_str().expect("a context").split('-').nth(1).expect("an id").to_owned();
     let spans = collector.trace(&fresh, 4).await;
     assert!(named(&spans, "gateway").get("parentSpanId").is_none(), "{spans:#?}");
     let all = collector.spans.lock().expect("nobody panics").clone();
@@ -197,6 +197,6 @@ async fn a_request_is_one_trace_and_a_collector_that_is_gone_holds_up_nobody() {
     // And when it is back, it gets what comes then.
     let collector = Collector::start(port).await;
     let again = call(&cluster, None).await.json();
-    let again = again.as_str().expect("a context").split('-').nth(1).expect("an id").to_owned();
+    let again = again[0].as_str().expect("a context").split('-').nth(1).expect("an id").to_owned();
     assert_eq!(collector.trace(&again, 4).await.len(), 4);
 }
