@@ -37,6 +37,9 @@ pub(super) fn read(document: &mut Document<'_>) -> Option<Vec<Api>> {
         if written_endpoint || named {
             endpoints.push(At { value: api.networking.endpoint.clone(), node: endpoint_node(document, node) });
         }
+        if let (false, Err(refusal)) = (written_endpoint, rules::not_taken(&api.networking.endpoint)) {
+            document.refuse(endpoint_node(document, node), refusal);
+        }
         names.extend(name);
         apis.push(api);
     }

@@ -25,6 +25,18 @@ const MIN_MEM_BYTES: u64 = 20 << 20;
 /// The kernel takes no more in one argument; nobody needs half of it.
 const MAX_ENV_VALUE: usize = 64 << 10;
 
+/// Where gateways tell of themselves.
+const TAKEN: [&str; 2] = ["/healthz", "/metrics"];
+
+/// For endpoints that are made of an API's name, too.
+pub(super) fn not_taken(endpoint: &str) -> Result<(), Refusal> {
+    if TAKEN.contains(&endpoint) {
+        let help = format!("give the API another `networking.endpoint`, such as `{endpoint}-api`");
+        return Err(Refusal::invalid(format!("`{endpoint}` is the gateway's own")).help(help));
+    }
+    Ok(())
+}
+
 /// In its normal form: no slash at the end.
 pub(super) fn endpoint(text: String) -> Result<String, Refusal> {
     let refuse = |why: &str| Err(Refusal::invalid(format!("`{text}` {why}")));
@@ -52,7 +64,9 @@ pub(super) fn endpoint(text: String) -> Result<String, Refusal> {
     if text.split('/').any(|part| matches!(part, "." | "..")) {
         return refuse("has a part that is `.` or `..`").map_err(|r| r.help("clients remove those before they ask"));
     }
-    Ok(text.strip_suffix('/').unwrap_or(&text).to_owned())
+    let endpoint = text.strip_suffix('/').unwrap_or(&text);
+    not_taken(endpoint)?;
+    Ok(endpoint.to_owned())
 }
 
 pub(super) fn queue_without_limit() -> Refusal {
