@@ -7,6 +7,7 @@
 //! Layout below the data directory: `r/<id>/` one replica, `projects/<sha256>/` unpacked bundles, `logs/<api>/<id>.log`.
 
 mod bundle;
+mod cgroup;
 mod entry;
 mod home;
 mod logs;

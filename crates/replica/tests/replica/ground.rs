@@ -211,6 +211,14 @@ impl Connection {
         }
     }
 
+    /// [`Self::post`], for those who read the answer as it comes.
+    pub async fn begin(&mut self, body: &str) -> http::Response<hyper::body::Incoming> {
+        self.sender.ready().await.expect("the connection is open");
+        let request = http::Request::post("/").header("host", "replica").header("content-type", "application/json");
+        let request = request.header("x-request-id", "r1").body(Full::from(body.to_owned())).unwrap();
+        tokio::time::timeout(DEADLINE, self.sender.send_request(request)).await.unwrap().unwrap()
+    }
+
     /// Whether the other side has closed it.
     pub fn is_closed(&self) -> bool {
         self.driver.is_finished()

@@ -1,6 +1,7 @@
 //! Replicas as an engine and a gateway see them: a spec file in, a status file and a socket out.
 #![expect(clippy::unwrap_used, reason = "a test")]
 
+mod care;
 mod drain;
 mod ground;
 mod metrics;
@@ -9,4 +10,5 @@ mod oip;
 mod onnx;
 mod python;
 mod requirements;
+mod streams;
 mod workers;

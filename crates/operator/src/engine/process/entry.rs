@@ -15,7 +15,7 @@ use api::{
 use rustix::process::Signal;
 
 use super::{
-    Options, Trace, failed,
+    Options, Trace, cgroup, failed,
     home::{self, End, Home},
     logs,
 };
@@ -96,6 +96,9 @@ impl Entry {
             mem_bytes: workload.compute.mem_bytes,
             max_replica_concurrency: workload.max_replica_concurrency,
         };
+        if let Some(Err(error)) = cgroup::tree().map(|tree| tree.make(&home.id, &workload.compute)) {
+            tracing::warn!(replica = home.id, %error, "a replica is not held to `compute.cpu` and `compute.mem`");
+        }
         let mut entry = Self { home, life: Life::Running, ready_since: None, child: None };
         if let Err(error) = entry.home.write_spec(&spec).and_then(|()| entry.launch(options)) {
             entry.home.remove();
@@ -275,6 +278,8 @@ impl Entry {
             .process_group(0)
             .spawn()
             .map_err(|error| failed(&options.binary, &error))?;
+        // Without a cgroup it has been said that the replica has none.
+        let _ = cgroup::tree().map(|tree| tree.enter(self.id(), child.id()));
         self.child = Some(child);
         self.life = Life::Running;
         Ok(())

@@ -144,6 +144,9 @@ impl Home {
     }
 
     pub(super) fn remove(&self) {
+        if let Some(tree) = super::cgroup::tree() {
+            tree.remove(&self.id);
+        }
         if let Err(error) = fs::remove_dir_all(&self.directory)
             && error.kind() != io::ErrorKind::NotFound
         {
