@@ -22,7 +22,7 @@ use anyhow::Result;
 
 use crate::run;
 
-const PYTHON_TESTS: &str = "crates/replica/src/python";
+const PYTHON_TESTS: &str = "crates/replica/src/python/worker";
 
 /// Cases of each property test under `--full`; the default of proptest is 256.
 const FULL_PROPTEST_CASES: &str = "4096";

@@ -1,7 +1,7 @@
 //! Every rule of `cortex.yaml`: what it accepts, and what it refuses, where and as what; in the file and on the wire.
 #![expect(clippy::unwrap_used, reason = "a test")]
 
-use spec::realtime::{self, Api, Kind, PredictorType, Share, UpdateStrategy};
+use spec::realtime::{self, Api, Kind, PredictorType, ServerSideBatching, Share, UpdateStrategy};
 
 /// A change to an API.
 type Damage = fn(&mut Api);
@@ -126,10 +126,6 @@ fn kinds_and_types_that_are_not_served() {
             ("predictor: {type: onnx, path: m.onnx, image: x}", "predictor.image not_supported_yet"),
             ("predictor: {type: onnx, path: m.onnx, model_path: x}", "predictor.model_path not_supported_yet"),
             ("predictor: {type: onnx, path: m.onnx, models: {}}", "predictor.models not_supported_yet"),
-            (
-                "predictor: {type: onnx, path: m.onnx, server_side_batching: {}}",
-                "predictor.server_side_batching not_supported_yet",
-            ),
             ("predictor: {type: onnx, path: m.onnx, pth: x}", "predictor.pth unknown_field"),
         ],
     );
@@ -169,6 +165,29 @@ fn predictors() {
             (&onnx("threads_per_process: 1024"), ""),
             (&onnx("threads_per_process: 0"), "predictor.threads_per_process out_of_range"),
             (&onnx("threads_per_process: 1025"), "predictor.threads_per_process out_of_range"),
+            (&python("request_timeout: 86400"), ""),
+            (&python("request_timeout: 0"), "predictor.request_timeout out_of_range"),
+            (&onnx("request_timeout: 1"), "predictor.request_timeout conflicting_fields"),
+            (&python("server_side_batching: {max_batch_size: 2, batch_interval: 0.001}"), ""),
+            (&python("server_side_batching: {max_batch_size: 1024, batch_interval: 60}"), ""),
+            (&python("server_side_batching: {max_batch_size: 2, batch_interval: 1.5s}"), ""),
+            (&python("server_side_batching: {max_batch_size: 2}"), "predictor.server_side_batching required_field"),
+            (
+                &python("server_side_batching: {max_batch_size: 1, batch_interval: 1s}"),
+                "predictor.server_side_batching.max_batch_size out_of_range",
+            ),
+            (
+                &python("server_side_batching: {max_batch_size: 2, batch_interval: 61s}"),
+                "predictor.server_side_batching.batch_interval out_of_range",
+            ),
+            (
+                &python("server_side_batching: {max_batch_size: 2, batch_interval: 0.5ms}"),
+                "predictor.server_side_batching.batch_interval invalid_value",
+            ),
+            (
+                &onnx("server_side_batching: {max_batch_size: 2, batch_interval: 10ms}"),
+                "predictor.server_side_batching conflicting_fields",
+            ),
             (&python("config: {a: [1, {b: ~}], c: 1.5, d: true}"), ""),
             (&python("config: text"), "predictor.config wrong_type"),
             (&onnx("config: {}"), ""),
@@ -323,6 +342,9 @@ fn replicas_and_updates() {
             ("autoscaling: {min_replicas: 10001}", "autoscaling.min_replicas out_of_range"),
             ("autoscaling: {max_replicas: 2}", "autoscaling.max_replicas not_supported_yet"),
             ("autoscaling: {min_replicas: 2, max_replicas: 1}", "autoscaling.max_replicas conflicting_fields"),
+            ("autoscaling: {max_replica_concurrency: 30000}", ""),
+            ("autoscaling: {max_replica_concurrency: 0}", "autoscaling.max_replica_concurrency out_of_range"),
+            ("autoscaling: {max_replica_concurrency: 30001}", "autoscaling.max_replica_concurrency out_of_range"),
             ("update_strategy: {max_surge: 1, max_unavailable: 0}", ""),
             ("update_strategy: {max_surge: 100%, max_unavailable: '2'}", ""),
             ("update_strategy: {max_surge: 0%, max_unavailable: 0}", "update_strategy conflicting_fields"),
@@ -374,6 +396,16 @@ fn the_wire_answers_to_the_same_rules() {
         ("predictor.env.X: ", |a| drop(a.predictor.env.insert("X".into(), "\0".into()))),
         ("predictor.processes_per_replica: ", |a| a.predictor.processes_per_replica = 101),
         ("predictor.threads_per_process: ", |a| a.predictor.threads_per_process = 0),
+        ("predictor.request_timeout: ", |a| a.predictor.request_timeout = Some(0)),
+        ("predictor.server_side_batching.max_batch_size: ", |a| {
+            let batching = ServerSideBatching { max_batch_size: 1, batch_interval_millis: 1 };
+            a.predictor.server_side_batching = Some(batching);
+        }),
+        ("predictor.server_side_batching.batch_interval: ", |a| {
+            let batching = ServerSideBatching { max_batch_size: 2, batch_interval_millis: 0 };
+            a.predictor.server_side_batching = Some(batching);
+        }),
+        ("autoscaling.max_replica_concurrency: ", |a| a.autoscaling.max_replica_concurrency = Some(30_001)),
         ("compute.cpu: ", |a| a.compute.cpu_millis = 19),
         ("compute.mem: ", |a| a.compute.mem_bytes = Some(1)),
         ("networking.endpoint: ", |a| a.networking.endpoint = "/a/".into()),
@@ -431,7 +463,13 @@ fn hashes_change_with_what_they_stand_for() {
     let hashes = |api: &Api, bundle: &str| (api.replica_hash(bundle), api.spec_hash(bundle));
     let before = hashes(&api, "b");
     insta::assert_snapshot!(format!("{} {}", before.0, before.1), @"58afda9c2b5a72d0268a9bca381d4621 3c7c967b33993f90ed3388063fdfda9a");
-    let both: [Damage; 5] = [
+    let both: [Damage; 8] = [
+        |a| a.predictor.request_timeout = Some(300),
+        |a| {
+            let batching = ServerSideBatching { max_batch_size: 2, batch_interval_millis: 1 };
+            a.predictor.server_side_batching = Some(batching);
+        },
+        |a| a.autoscaling.max_replica_concurrency = Some(1024),
         |a| a.name.push('x'),
         |a| a.predictor.path.push('x'),
         |a| drop(a.predictor.config.insert("k".into(), 1.into())),

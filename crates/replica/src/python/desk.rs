@@ -40,7 +40,7 @@ impl Answer {
         match self {
             Self::One(answer) => drop(answer.send(Err(error.clone()))),
             Self::Batch(answer, count) => {
-                drop(answer.send(vec![0; count].iter().map(|_| Err(error.clone())).collect()));
+                drop(answer.send((0..count).map(|_| Err(error.clone())).collect()));
             }
         }
     }
