@@ -385,7 +385,7 @@ fn updates_can_always_move() {
 fn the_wire_answers_to_the_same_rules() {
     let good = api(&[PYTHON, "compute: {mem: 1Gi}"]).unwrap();
     good.check().unwrap();
-    let broken: [(&str, Damage); 22] = [
+    let broken: [(&str, Damage); 26] = [
         ("name: ", |a| a.name = "A".into()),
         ("predictor.path: ", |a| a.predictor.path = "../x".into()),
         ("predictor.path: ", |a| a.predictor.path = "./x".into()),
