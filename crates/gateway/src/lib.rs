@@ -10,7 +10,7 @@
 //! | `route` | which API it is for, of those its key opens, and what of the path is the API's | 400, 404, 405 |
 //! | `admit` | whether the API takes one more now, or it waits | 503 |
 //! | `choose` | which replica gets it | 503 |
-//! | `forward` | bodies through, both ways; whether to try again | 408, 502, 503, 504 |
+//! | `forward` | bodies through, both ways; whether to try again | 400, 408, 502, 503, 504 |
 //! | `record` | one log event and the counters | |
 //!
 //! Clients of Predictive Services are answered between `route` and `choose`: `predictive_services`.

@@ -71,7 +71,9 @@ pub(crate) async fn forward(
         }
         let Lost { error, unsent, reused } = match outcome {
             Ok((response, connection)) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
-                let (stream, early) = connection.into_parts();
+                let Some((stream, early)) = connection.into_parts() else {
+                    return Err(Failure { error: Error::BadReply("101 and no connection".into()), unsent: None });
+                };
                 let replica = ReplicaEnd { stream, early, in_flight: chosen, place };
                 return Ok(Forwarded::Switched(response.map(drop), replica));
             }

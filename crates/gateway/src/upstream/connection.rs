@@ -13,7 +13,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use hyper::{
     body::Incoming,
     client::conn::http1::{self, SendRequest},
@@ -28,10 +28,8 @@ type Driver = http1::Connection<TokioIo<Stream>, RequestBody>;
 #[derive(Debug)]
 pub(crate) struct Connection {
     sender: SendRequest<RequestBody>,
-    /// Reads and writes.
-    driver: Box<Driver>,
-    /// The driver has nothing more to do.
-    ended: bool,
+    /// Reads and writes; `None` once the connection has ended. (Only dropping it tells those who wait for something on it.)
+    driver: Option<Box<Driver>>,
 }
 
 /// A request that got no response.
@@ -46,45 +44,64 @@ impl Connection {
     pub(crate) async fn open(address: &Address) -> io::Result<Self> {
         let stream = address.connect().await?;
         let (sender, driver) = http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
-        Ok(Self { sender, driver: Box::new(driver), ended: false })
+        Ok(Self { sender, driver: Some(Box::new(driver)) })
     }
 
     /// Moves bytes both ways for as long as there is something to move.
     pub(super) fn drive(&mut self, cx: &mut Context<'_>) {
         // How it ended is told to whoever waits for the response or its body.
-        if !self.ended {
-            self.ended = Pin::new(&mut *self.driver).poll(cx).is_ready();
+        if self.poll_driver(cx) {
+            self.driver = None;
         }
     }
 
+    /// Whether it has nothing more to do.
+    fn poll_driver(&mut self, cx: &mut Context<'_>) -> bool {
+        self.driver.as_mut().is_some_and(|driver| Pin::new(&mut **driver).poll(cx).is_ready())
+    }
+
     /// After a response with the status 101: what it was made of, and what has already been read of what follows.
-    pub(crate) fn into_parts(self) -> (Stream, Bytes) {
-        let parts = self.driver.into_parts();
-        (parts.io.into_inner(), parts.read_buf)
+    /// `None` if the connection has ended.
+    pub(crate) fn into_parts(self) -> Option<(Stream, Bytes)> {
+        let parts = self.driver?.into_parts();
+        Some((parts.io.into_inner(), parts.read_buf))
     }
 
     /// Whether a request may be sent, after a look at what the replica did in the meantime.
     pub(super) fn poll_usable(&mut self, cx: &mut Context<'_>) -> bool {
         self.drive(cx);
-        !self.ended && matches!(self.sender.poll_ready(cx), Poll::Ready(Ok(())))
+        self.driver.is_some() && matches!(self.sender.poll_ready(cx), Poll::Ready(Ok(())))
     }
 
     /// Whether the exchange is over and the replica keeps the connection open.
     pub(super) fn is_idle(&mut self) -> bool {
         // Nobody waits: the next user polls again with a waker of its own.
         self.drive(&mut Context::from_waker(Waker::noop()));
-        !self.ended && self.sender.is_ready()
+        self.driver.is_some() && self.sender.is_ready()
     }
 
     /// Sends a request and waits for the head of its response. Dropping this future closes the connection.
     pub(crate) async fn send(mut self, request: Request<RequestBody>) -> Result<(Response<Incoming>, Self), Unsent> {
         let mut reply = pin!(self.sender.try_send_request(request));
+        let mut ended = false;
         let reply = poll_fn(|cx| {
-            self.drive(cx);
-            reply.as_mut().poll(cx)
+            ended = ended || self.poll_driver(cx);
+            match reply.as_mut().poll(cx) {
+                Poll::Pending if ended => {
+                    self.driver = None;
+                    reply.as_mut().poll(cx)
+                }
+                polled => polled,
+            }
         });
         match reply.await {
-            Ok(response) => Ok((response, self)),
+            Ok(response) => {
+                // With 101, HTTP has ended on it, and what follows is still to come.
+                if ended && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+                    self.driver = None;
+                }
+                Ok((response, self))
+            }
             Err(mut error) => {
                 let request = error.take_message().map(Box::new);
                 Err(Unsent { error: error.into_error(), request })
