@@ -108,6 +108,7 @@ fn weight(cpu_millis: u32) -> u64 {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test")]
 mod tests {
     use super::*;
 
