@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 from test_worker import JSON, Worker, WorkerTest
@@ -270,3 +272,26 @@ class Output(WorkerTest):
         texts = [("stdout", "ab"), ("stdout", "c"), ("stderr", "unfinished")]
         self.assertEqual(worker.lines, [("request-1", *text) for text in texts])
         self.assertEqual(worker.stop(), (0, "of a thread\nnative\n", ""))
+
+
+class Documentation(WorkerTest):
+    PAGE = Path(__file__).resolve().parents[5] / "docs" / "predictors.md"
+
+    def test_the_examples_run(self) -> None:
+        examples = re.findall(r"```python\n(.*?)```", self.PAGE.read_text(), re.DOTALL)
+        for example, payload, frame, expected in zip(
+            examples,
+            (b'{"values": [1, 2]}', b"", b'{"text": "a b"}', b'{"seconds": 0}', None),
+            ("result", "result", "head", "result", "results"),
+            (b'{"sum":3}', b'{"error":"nothing to predict"}', b'data: {"token":"a"}\n\n', b"done", None),
+        ):
+            with self.subTest(example):
+                worker = self.ready(example, batching=payload is None)
+                if payload is None:
+                    said, answers = worker.batch(b"4", b"-1")
+                    self.assertEqual((answers[0], said[1]["kind"]), (2.0, "predictor_raised"))
+                    continue
+                header, body = worker.predict(payload)
+                self.assertEqual(header["type"], frame)
+                self.assertEqual(worker.receive()[1] if frame == "head" else body, expected)
+        self.assertEqual(len(examples), 5)
