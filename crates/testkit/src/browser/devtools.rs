@@ -2,7 +2,6 @@
 
 use std::{path::Path, process::Stdio};
 
-use base64::{Engine as _, prelude::BASE64_STANDARD as STANDARD};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
@@ -66,12 +65,6 @@ impl Tab {
             other => Err(other.to_string()),
         })
         .await;
-    }
-
-    /// A picture of the page (PNG).
-    pub async fn screenshot(&mut self) -> Vec<u8> {
-        let picture = self.ask("Page.captureScreenshot", json!({})).await;
-        STANDARD.decode(picture["data"].as_str().expect("a picture")).expect("base64")
     }
 
     async fn ask(&mut self, method: &str, parameters: Value) -> Value {
