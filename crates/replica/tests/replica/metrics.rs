@@ -47,7 +47,7 @@ async fn requests_count_by_how_they_ended_and_workers_by_why_they_went() {
     assert_eq!(samples.sum(families::WORKERS.name, &[]), 1.0);
     assert_eq!(samples.sum(families::INFO.name, &[("api", "digits"), ("version", "v1"), ("type", "python")]), 1.0);
     let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
-    let served: BTreeSet<_> = types.filter(|(name, _)| name.starts_with("cortex_")).collect();
+    let served: BTreeSet<_> = types.filter(|(name, _)| name.starts_with("cortex_replica_")).collect();
     assert_eq!(served, families::ALL.iter().map(|family| (family.name, family.kind.name())).collect());
     running.stopped().await.unwrap();
 }
