@@ -48,11 +48,11 @@ pub(crate) fn run(check: bool) -> Result<()> {
     bail!("generated pages are stale; `cargo xtask generate` writes them\n  {}", stale.join("\n  "));
 }
 
-/// The whole workspace's selection of features (`--workspace`, and an example brings in the dev-dependencies), so that
-/// what is built here is what `xtask test` needs next.
 /// Programs that write a page each.
 const EXAMPLES: [&str; 4] = ["schema", "openapi", "iam", "metrics"];
 
+/// The whole workspace's selection of features (`--workspace`, and an example brings in the dev-dependencies), so that
+/// what is built here is what `xtask test` needs next.
 fn build() -> Result<()> {
     let mut build = run::cargo(&["build", "--workspace", "--bin", "cortex"]);
     for example in EXAMPLES {
