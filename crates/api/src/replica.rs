@@ -19,7 +19,9 @@ pub struct ReplicaSpec {
     pub version: String,
     /// Unique among all replicas that ever ran.
     pub replica: String,
-    pub predictor: spec::realtime::Predictor,
+    /// Under its own name: `predictor` or `container`.
+    #[serde(flatten)]
+    pub program: spec::realtime::Program,
     /// The unpacked bundle, read-only.
     pub project: PathBuf,
     /// Where requests arrive.
@@ -58,7 +60,9 @@ pub struct TaskSpec {
     pub api: String,
     /// As in [`ReplicaSpec`].
     pub version: String,
-    pub predictor: spec::realtime::Predictor,
+    /// Under its own name: `predictor` or `container`.
+    #[serde(flatten)]
+    pub program: spec::realtime::Program,
     pub region: String,
     pub bucket: String,
     /// SHA-256 of the bundle in that bucket.

@@ -3,7 +3,7 @@
 use identity::Principal;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use spec::realtime::{Api, PredictorType};
+use spec::realtime::Api;
 use time::OffsetDateTime;
 
 use crate::{
@@ -96,7 +96,8 @@ pub struct ApiSummary {
     pub message: String,
     /// Full URL.
     pub endpoint: String,
-    pub predictor: PredictorType,
+    /// What answers requests: `onnx`, `python` or `container`.
+    pub predictor: String,
     pub generation: u64,
     pub replicas: ReplicaCounts,
     #[serde(with = "time::serde::rfc3339")]

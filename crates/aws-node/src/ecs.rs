@@ -101,6 +101,10 @@ impl EcsEngine {
 
 #[async_trait]
 impl Engine for EcsEngine {
+    fn runs_images(&self) -> bool {
+        true
+    }
+
     async fn observe(&self) -> Result<Vec<Replica>, EngineError> {
         let picture = self.look(FRESH.min(self.settings.poll)).await?;
         self.memory.observed();
@@ -163,7 +167,7 @@ mod tests {
     use std::{collections::BTreeMap, time::Duration};
 
     use operator::engine::Workload;
-    use spec::realtime::{Compute, Predictor, PredictorType};
+    use spec::realtime::{Compute, Predictor, PredictorType, Program};
 
     use super::Settings;
 
@@ -196,7 +200,7 @@ mod tests {
         Workload {
             api: "iris".to_owned(),
             version: "1".to_owned(),
-            predictor,
+            program: Program::Predictor(predictor),
             compute,
             max_replica_concurrency: None,
             bundle: "cccc".to_owned(),

@@ -10,7 +10,7 @@ use std::{collections::BTreeSet, path::PathBuf, pin::Pin};
 use api::wire::{LogLine, LogQuery, ReplicaPhase};
 use async_trait::async_trait;
 use futures_util::Stream;
-use spec::realtime::{Compute, Predictor};
+use spec::realtime::{Compute, Program};
 use transport::Address;
 
 /// Everything an engine needs to start a copy of one version of one API.
@@ -19,7 +19,7 @@ pub struct Workload {
     pub api: String,
     /// Hash of all the rest.
     pub version: String,
-    pub predictor: Predictor,
+    pub program: Program,
     pub compute: Compute,
     /// As in [`api::replica::ReplicaSpec`].
     pub max_replica_concurrency: Option<u32>,
@@ -59,6 +59,11 @@ pub type LogStream = Pin<Box<dyn Stream<Item = LogLine> + Send>>;
 
 #[async_trait]
 pub trait Engine: Send + Sync + 'static {
+    /// Whether replicas can run in images of their users' choice here.
+    fn runs_images(&self) -> bool {
+        false
+    }
+
     /// Everything that runs, and is to be restarted, here.
     async fn observe(&self) -> Result<Vec<Replica>, EngineError>;
 

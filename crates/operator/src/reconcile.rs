@@ -135,7 +135,7 @@ impl Reconciler {
             let workload = Workload {
                 api: api.name.clone(),
                 version,
-                predictor: api.predictor.clone(),
+                program: api.program.clone(),
                 compute: api.compute.clone(),
                 max_replica_concurrency: api.autoscaling.max_replica_concurrency,
                 bundle: deployment.specification.bundle.clone(),

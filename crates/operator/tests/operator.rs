@@ -286,7 +286,7 @@ async fn what_makes_no_sense_is_refused_before_anything_is_written() {
     assert_eq!(taken, (StatusCode::CONFLICT, "deploy.endpoint_taken".to_owned()));
     assert_eq!(refusal(fixture.deploy(&bundle, vec![api("a", 1), api("a", 1)]).await).1, "deploy.duplicate_name");
     let mut hostile = api("a", 1);
-    hostile.predictor.path = "../../etc/passwd".to_owned();
+    hostile.program.predictor_mut().expect("a predictor").path = "../../etc/passwd".to_owned();
     assert_eq!(refusal(fixture.deploy(&bundle, vec![hostile]).await).1, "deploy.invalid_api");
     assert!(fixture.client.apis().await.expect("it answers").apis.is_empty(), "nothing was written");
     fixture.deploy(&bundle, vec![api("a", 1)]).await.expect("it is taken");

@@ -59,6 +59,11 @@ pub enum Error {
     Predictor(#[from] crate::python::StartFailure),
     #[error("a worker process could not be replaced, {failures} times in a row; the last time")]
     WorkersKeepFailing { failures: u32, source: crate::python::StartFailure },
+
+    #[error("the server does not start: {reason}; its output is in the log")]
+    ServerStart { reason: String },
+    #[error("the server could not be replaced, {failures} times in a row; the last time: {reason}")]
+    ServerKeepsFailing { failures: u32, reason: String },
 }
 
 impl Error {

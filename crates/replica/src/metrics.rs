@@ -7,7 +7,6 @@ mod stage;
 
 use api::replica::ReplicaSpec;
 use http::{Method, Request, StatusCode};
-use spec::realtime::PredictorType;
 use telemetry::{
     ByKind, Histogram, Page, SIZES, Span, TRACEPARENT, TraceContext, Tracer, catalogue::replica as families,
     describe_process,
@@ -44,12 +43,8 @@ pub(crate) fn is_scrape<B>(request: &Request<B>) -> bool {
 
 impl Metrics {
     pub(crate) fn new(spec: &ReplicaSpec, tracer: Tracer) -> Self {
-        let r#type = match spec.predictor.r#type {
-            PredictorType::Onnx => "onnx",
-            PredictorType::Python => "python",
-        };
         Self {
-            info: [spec.api.clone(), spec.version.clone(), spec.replica.clone(), r#type.to_owned()],
+            info: [spec.api.clone(), spec.version.clone(), spec.replica.clone(), spec.program.kind().to_owned()],
             outcomes: ByKind::default(),
             queue: Histogram::latency(),
             predict: Histogram::latency(),

@@ -46,6 +46,7 @@ struct Model {
 
 /// Fetches the library if need be, loads the model and runs it once.
 pub(crate) async fn load(
+    predictor: &spec::realtime::Predictor,
     spec: &ReplicaSpec,
     path: &Path,
     limits: &Limits,
@@ -53,7 +54,6 @@ pub(crate) async fn load(
 ) -> Result<impl Predictor + use<>, Error> {
     let setting = spec.onnxruntime.as_deref();
     let library = library::ensure(&spec.cache, setting, &spec.python, limits.install, status).await?;
-    let predictor = &spec.predictor;
     status.starting(&format!("loading {}", predictor.path))?;
     let (sessions, threads) = (predictor.processes_per_replica.max(1), predictor.threads_per_process.max(1));
     let (path, name) = (path.to_owned(), predictor.path.clone());

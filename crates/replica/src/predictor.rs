@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 use telemetry::{Page, catalogue::replica as families};
 
 use crate::{
+    container::Upstream,
     error::Error,
     exchange::{Reply, Request},
 };
@@ -46,6 +47,11 @@ pub(crate) trait Predictor: Send + Sync + 'static {
     /// What a GET of a path besides `/` is answered; `None` if the predictor knows no such path. It neither waits in the
     /// queue nor counts as in flight.
     fn page(&self, _path: &str, _draining: bool) -> Option<Result<Reply, PredictError>> {
+        None
+    }
+
+    /// The server to which requests are passed on as they come, in place of being read and predicted.
+    fn upstream(&self) -> Option<&Upstream> {
         None
     }
 

@@ -52,12 +52,12 @@ const WORKER: [(&str, &str); 14] = [
 
 /// Makes the environment and starts the workers.
 pub(crate) async fn load(
+    predictor: &spec::realtime::Predictor,
     spec: &ReplicaSpec,
     limits: &Limits,
     status: &StatusFile,
 ) -> Result<Arc<dyn Predictor>, Error> {
     let project = std::path::absolute(&spec.project).map_err(Error::io("find", &spec.project))?;
-    let predictor = &spec.predictor;
     let python = venv::ensure(spec, &project, limits.install, status).await?;
     let script = unpack(&status.beside("worker"))?;
     let processes = predictor.processes_per_replica.max(1);

@@ -3,11 +3,12 @@
 use std::{future::Future, io, pin::pin, sync::Arc, time::Duration};
 
 use api::replica::{Phase, ReplicaSpec};
-use spec::realtime::PredictorType;
+use spec::realtime::{PredictorType, Program};
 use telemetry::Tracer;
 use transport::Listener;
 
 use crate::{
+    container,
     error::Error,
     metrics::Metrics,
     onnx,
@@ -41,6 +42,8 @@ pub struct Limits {
     pub replacements: u32,
     /// How long worker processes get to end by themselves.
     pub close: Duration,
+    /// Between two looks at the readiness path of a user's own server.
+    pub probe: Duration,
 }
 
 impl Default for Limits {
@@ -56,6 +59,7 @@ impl Default for Limits {
             backoff: Duration::from_millis(100),
             replacements: 5,
             close: Duration::from_secs(2),
+            probe: Duration::from_secs(10),
         }
     }
 }
@@ -118,12 +122,16 @@ async fn live(
 
 async fn load(spec: &ReplicaSpec, limits: &Limits, status: &StatusFile) -> Result<Arc<dyn Predictor>, Error> {
     status.starting(&format!("starting {}", spec.api))?;
-    let path = spec.project.join(&spec.predictor.path);
+    let predictor = match &spec.program {
+        Program::Predictor(predictor) => predictor,
+        Program::Container(container) => return Ok(Arc::new(container::load(container, spec, limits, status).await?)),
+    };
+    let path = spec.project.join(&predictor.path);
     if !path.is_file() {
-        return Err(Error::NoSuchFile { path: spec.predictor.path.clone().into() });
+        return Err(Error::NoSuchFile { path: predictor.path.clone().into() });
     }
-    Ok(match spec.predictor.r#type {
-        PredictorType::Onnx => Arc::new(onnx::load(spec, &path, limits, status).await?),
-        PredictorType::Python => python::load(spec, limits, status).await?,
+    Ok(match predictor.r#type {
+        PredictorType::Onnx => Arc::new(onnx::load(predictor, spec, &path, limits, status).await?),
+        PredictorType::Python => python::load(predictor, spec, limits, status).await?,
     })
 }

@@ -17,12 +17,13 @@ mod refusal;
 
 pub(crate) use answer::Service;
 
-use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{convert::Infallible, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use api::replica::Phase;
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use tokio::{
+    sync::mpsc,
     task::JoinSet,
     time::{Instant, sleep, sleep_until},
 };
@@ -112,12 +113,16 @@ async fn accept(listener: &Listener) -> Stream {
 }
 
 async fn connection(stream: Stream, service: Arc<Service>) {
+    let (open, mut closed) = mpsc::channel::<Infallible>(1);
     let answer = service_fn(move |request| {
-        let service = Arc::clone(&service);
-        async move { Ok::<_, std::convert::Infallible>(service.answer(request).await) }
+        let (service, open) = (Arc::clone(&service), open.clone());
+        async move { Ok::<_, Infallible>(service.answer(request, open).await) }
     });
     // Without a timer hyper has no header timeout, which would close idle connections.
-    if let Err(error) = http1::Builder::new().serve_connection(TokioIo::new(stream), answer).await {
+    let served = http1::Builder::new().serve_connection(TokioIo::new(stream), answer).with_upgrades();
+    if let Err(error) = served.await {
         tracing::debug!("connection: {error}");
     }
+    // A connection that has become something else than HTTP is open as long as somebody holds the other end.
+    closed.recv().await;
 }

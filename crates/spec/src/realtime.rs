@@ -6,6 +6,7 @@
 //! [`parse`] makes it from a `cortex.yaml`; [`Api::check`] holds one that came over the wire to the same rules.
 
 mod check;
+mod container;
 mod emit;
 mod hash;
 mod legacy;
@@ -19,6 +20,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+pub use container::{Container, PORT_MARK};
 pub use emit::to_yaml;
 
 use crate::{document::Document, problem::Invalid, schema};
@@ -30,7 +32,9 @@ pub struct Api {
     /// DNS-1035 label of at most 42 characters, unique in a cluster.
     pub name: String,
     pub kind: Kind,
-    pub predictor: Predictor,
+    /// Under its own name: `predictor` or `container`.
+    #[serde(flatten)]
+    pub program: Program,
     pub compute: Compute,
     pub networking: Networking,
     pub autoscaling: Autoscaling,
@@ -43,7 +47,47 @@ pub enum Kind {
     RealtimeApi,
 }
 
-/// What answers a request.
+/// What a replica runs to answer requests. Flattened into the document that it is part of.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Program {
+    Predictor(Predictor),
+    Container(Container),
+}
+
+impl Program {
+    pub fn predictor(&self) -> Option<&Predictor> {
+        match self {
+            Self::Predictor(predictor) => Some(predictor),
+            Self::Container(_) => None,
+        }
+    }
+
+    pub fn predictor_mut(&mut self) -> Option<&mut Predictor> {
+        match self {
+            Self::Predictor(predictor) => Some(predictor),
+            Self::Container(_) => None,
+        }
+    }
+
+    pub fn container(&self) -> Option<&Container> {
+        match self {
+            Self::Container(container) => Some(container),
+            Self::Predictor(_) => None,
+        }
+    }
+
+    /// A word for listings: `onnx`, `python` or `container`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Predictor(Predictor { r#type: PredictorType::Onnx, .. }) => "onnx",
+            Self::Predictor(Predictor { r#type: PredictorType::Python, .. }) => "python",
+            Self::Container(_) => "container",
+        }
+    }
+}
+
+/// A model, or a class that answers requests.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Predictor {
@@ -57,7 +101,8 @@ pub struct Predictor {
     pub env: BTreeMap<String, String>,
     /// Directory put on `PYTHONPATH`, relative to the project directory; the project directory itself if absent.
     pub python_path: Option<String>,
-    /// Worker processes of one replica (`python`), 1 to 100.
+    /// Worker processes of one replica (`python`), or sessions that run the model, each with its own copy of it (`onnx`);
+    /// 1 to 100.
     pub processes_per_replica: u32,
     /// Requests one process answers at a time (`python`), or ONNX Runtime's intra-operator threads (`onnx`).
     pub threads_per_process: u32,

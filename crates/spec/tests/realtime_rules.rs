@@ -1,7 +1,9 @@
 //! Every rule of `cortex.yaml`: what it accepts, and what it refuses, where and as what; in the file and on the wire.
 #![expect(clippy::unwrap_used, reason = "a test")]
 
-use spec::realtime::{self, Api, Kind, PredictorType, ServerSideBatching, Share, UpdateStrategy};
+use spec::realtime::{
+    self, Api, Container, Kind, Predictor, PredictorType, Program, ServerSideBatching, Share, UpdateStrategy,
+};
 
 /// A change to an API.
 type Damage = fn(&mut Api);
@@ -18,6 +20,15 @@ fn document(name: &str, fields: &[&str]) -> String {
 fn api(fields: &[&str]) -> Result<Api, String> {
     let all: Vec<&str> = ["kind: RealtimeAPI"].iter().chain(fields).copied().collect();
     parse(&document("a", &all)).map(|mut apis| apis.remove(0))
+}
+
+fn predictor(api: &mut Api) -> &mut Predictor {
+    api.program.predictor_mut().unwrap()
+}
+
+fn container(api: &mut Api) -> &mut Container {
+    let Program::Container(container) = &mut api.program else { panic!("no container") };
+    container
 }
 
 fn parse(text: &str) -> Result<Vec<Api>, String> {
@@ -38,11 +49,12 @@ fn table(predictor: &[&str], rows: &[(&str, &str)]) {
 
 #[test]
 fn defaults() {
-    let api = api(&[ONNX]).unwrap();
+    let mut api = api(&[ONNX]).unwrap();
     assert_eq!((api.name.as_str(), api.kind, api.networking.endpoint.as_str()), ("a", Kind::RealtimeApi, "/a"));
-    assert_eq!((api.predictor.r#type, api.predictor.path.as_str()), (PredictorType::Onnx, "m.onnx"));
-    assert_eq!((api.predictor.processes_per_replica, api.predictor.threads_per_process), (1, 1));
-    assert!(api.predictor.config.is_empty() && api.predictor.env.is_empty() && api.predictor.python_path.is_none());
+    let predictor = predictor(&mut api);
+    assert_eq!((predictor.r#type, predictor.path.as_str()), (PredictorType::Onnx, "m.onnx"));
+    assert_eq!((predictor.processes_per_replica, predictor.threads_per_process), (1, 1));
+    assert!(predictor.config.is_empty() && predictor.env.is_empty() && predictor.python_path.is_none());
     assert_eq!((api.compute.cpu_millis, api.compute.mem_bytes), (200, None));
     assert_eq!((api.autoscaling.min_replicas, api.autoscaling.max_replicas), (1, 1));
     let quarter = UpdateStrategy { max_surge: Share::Percent(25), max_unavailable: Share::Percent(25) };
@@ -133,7 +145,7 @@ fn kinds_and_types_that_are_not_served() {
         &[ONNX],
         &[
             ("monitoring: {model_type: classification}", "monitoring not_supported_yet"),
-            ("container: {}", "container not_supported_yet"),
+            ("container: {}", "container conflicting_fields, [0].container required_field"),
             ("pod: {port: 8080}", "pod not_supported_yet"),
             ("handler: {}", "handler not_supported_yet"),
             ("node_groups: [a]", "node_groups not_supported_yet"),
@@ -161,7 +173,7 @@ fn predictors() {
             (&python("processes_per_replica: 101"), "predictor.processes_per_replica out_of_range"),
             (&python("processes_per_replica: 0"), "predictor.processes_per_replica out_of_range"),
             (&onnx("processes_per_replica: 1"), ""),
-            (&onnx("processes_per_replica: 2"), "predictor.processes_per_replica conflicting_fields"),
+            (&onnx("processes_per_replica: 2"), ""),
             (&onnx("threads_per_process: 1024"), ""),
             (&onnx("threads_per_process: 0"), "predictor.threads_per_process out_of_range"),
             (&onnx("threads_per_process: 1025"), "predictor.threads_per_process out_of_range"),
@@ -207,9 +219,10 @@ fn predictors() {
             (&python("env: [A]"), "predictor.env wrong_type"),
         ],
     );
-    let parsed = api(&[&python("python_path: ./lib/, config: {a: [1, {b: ~}]}")]).unwrap().predictor;
+    let parsed = api(&[&python("python_path: ./lib/, config: {a: [1, {b: ~}]}")]).unwrap().program;
+    let parsed = parsed.predictor().unwrap();
     assert_eq!(parsed.python_path.as_deref(), Some("lib"));
-    assert_eq!(serde_json::Value::from(parsed.config), serde_json::json!({"a": [1, {"b": null}]}));
+    assert_eq!(serde_json::Value::from(parsed.config.clone()), serde_json::json!({"a": [1, {"b": null}]}));
 }
 
 #[test]
@@ -239,7 +252,7 @@ fn paths() {
     }
     let python = api(&["predictor: {type: python, path: m.onnx}"]).unwrap_err();
     assert_eq!(python, "[0].predictor.path conflicting_fields");
-    assert_eq!(api(&["predictor: {type: onnx, path: ./a//m.onnx}"]).unwrap().predictor.path, "a/m.onnx");
+    assert_eq!(predictor(&mut api(&["predictor: {type: onnx, path: ./a//m.onnx}"]).unwrap()).path, "a/m.onnx");
 }
 
 #[test]
@@ -387,23 +400,23 @@ fn the_wire_answers_to_the_same_rules() {
     good.check().unwrap();
     let broken: [(&str, Damage); 26] = [
         ("name: ", |a| a.name = "A".into()),
-        ("predictor.path: ", |a| a.predictor.path = "../x".into()),
-        ("predictor.path: ", |a| a.predictor.path = "./x".into()),
-        ("predictor.path: ", |a| a.predictor.path = "x.onnx".into()),
-        ("predictor.path: ", |a| a.predictor.path = String::new()),
-        ("predictor.python_path: ", |a| a.predictor.python_path = Some("/x".into())),
-        ("predictor.env.CORTEX_X: ", |a| drop(a.predictor.env.insert("CORTEX_X".into(), String::new()))),
-        ("predictor.env.X: ", |a| drop(a.predictor.env.insert("X".into(), "\0".into()))),
-        ("predictor.processes_per_replica: ", |a| a.predictor.processes_per_replica = 101),
-        ("predictor.threads_per_process: ", |a| a.predictor.threads_per_process = 0),
-        ("predictor.request_timeout: ", |a| a.predictor.request_timeout = Some(0)),
+        ("predictor.path: ", |a| predictor(a).path = "../x".into()),
+        ("predictor.path: ", |a| predictor(a).path = "./x".into()),
+        ("predictor.path: ", |a| predictor(a).path = "x.onnx".into()),
+        ("predictor.path: ", |a| predictor(a).path = String::new()),
+        ("predictor.python_path: ", |a| predictor(a).python_path = Some("/x".into())),
+        ("predictor.env.CORTEX_X: ", |a| drop(predictor(a).env.insert("CORTEX_X".into(), String::new()))),
+        ("predictor.env.X: ", |a| drop(predictor(a).env.insert("X".into(), "\0".into()))),
+        ("predictor.processes_per_replica: ", |a| predictor(a).processes_per_replica = 101),
+        ("predictor.threads_per_process: ", |a| predictor(a).threads_per_process = 0),
+        ("predictor.request_timeout: ", |a| predictor(a).request_timeout = Some(0)),
         ("predictor.server_side_batching.max_batch_size: ", |a| {
             let batching = ServerSideBatching { max_batch_size: 1, batch_interval_millis: 1 };
-            a.predictor.server_side_batching = Some(batching);
+            predictor(a).server_side_batching = Some(batching);
         }),
         ("predictor.server_side_batching.batch_interval: ", |a| {
             let batching = ServerSideBatching { max_batch_size: 2, batch_interval_millis: 0 };
-            a.predictor.server_side_batching = Some(batching);
+            predictor(a).server_side_batching = Some(batching);
         }),
         ("autoscaling.max_replica_concurrency: ", |a| a.autoscaling.max_replica_concurrency = Some(30_001)),
         ("compute.cpu: ", |a| a.compute.cpu_millis = 19),
@@ -430,8 +443,8 @@ fn the_wire_answers_to_the_same_rules() {
         assert!(message.starts_with(path), "{message}");
     }
     let mut onnx = api(&[ONNX]).unwrap();
-    onnx.predictor.processes_per_replica = 2;
-    assert!(onnx.check().unwrap_err().starts_with("predictor.processes_per_replica: "));
+    predictor(&mut onnx).python_path = Some("lib".to_owned());
+    assert!(onnx.check().unwrap_err().starts_with("predictor.python_path: "));
 }
 
 #[test]
@@ -464,16 +477,16 @@ fn hashes_change_with_what_they_stand_for() {
     let before = hashes(&api, "b");
     insta::assert_snapshot!(format!("{} {}", before.0, before.1), @"58afda9c2b5a72d0268a9bca381d4621 3c7c967b33993f90ed3388063fdfda9a");
     let both: [Damage; 8] = [
-        |a| a.predictor.request_timeout = Some(300),
+        |a| predictor(a).request_timeout = Some(300),
         |a| {
             let batching = ServerSideBatching { max_batch_size: 2, batch_interval_millis: 1 };
-            a.predictor.server_side_batching = Some(batching);
+            predictor(a).server_side_batching = Some(batching);
         },
         |a| a.autoscaling.max_replica_concurrency = Some(1024),
         |a| a.name.push('x'),
-        |a| a.predictor.path.push('x'),
-        |a| drop(a.predictor.config.insert("k".into(), 1.into())),
-        |a| drop(a.predictor.env.insert("K".into(), "v".into())),
+        |a| predictor(a).path.push('x'),
+        |a| drop(predictor(a).config.insert("k".into(), 1.into())),
+        |a| drop(predictor(a).env.insert("K".into(), "v".into())),
         |a| a.compute.cpu_millis += 1,
     ];
     for change in both {
@@ -497,4 +510,79 @@ fn hashes_change_with_what_they_stand_for() {
     let other_bundle = hashes(&api, "c");
     assert!(other_bundle.0 != before.0 && other_bundle.1 != before.1);
     assert!(before.0.len() == 32 && before.0.bytes().all(|b| b.is_ascii_hexdigit()));
+}
+
+const OWN: &str = "container: {command: [serve, '--port={port}']}";
+
+#[test]
+fn own_servers() {
+    let mut plain = api(&[OWN]).unwrap();
+    let want = Container {
+        command: vec!["serve".to_owned(), "--port={port}".to_owned()],
+        image: None,
+        port: 8080,
+        env: std::collections::BTreeMap::new(),
+        readiness_path: None,
+        max_concurrency: 1024,
+    };
+    assert_eq!(*container(&mut plain), want);
+    let own = |field: &str| format!("container: {{command: [serve], {field}}}");
+    table(
+        &[],
+        &[
+            (&own("image: 'registry.example:5000/a/b@sha256:0'"), ""),
+            (&own("image: 'a b'"), "container.image invalid_value"),
+            (&own("port: 0"), "container.port out_of_range"),
+            (&own("port: 65536"), "container.port out_of_range"),
+            (&own("env: {A: b}"), ""),
+            (&own("env: {PORT: '1'}"), "container.env.PORT conflicting_fields"),
+            (&own("env: {CORTEX_PORT: '1'}"), "container.env.CORTEX_PORT invalid_value"),
+            (&own("readiness_path: /up?deep=1"), ""),
+            (&own("readiness_path: up"), "container.readiness_path invalid_value"),
+            (&own("readiness_path: '/a b'"), "container.readiness_path invalid_value"),
+            (&own("max_concurrency: 30000"), ""),
+            (&own("max_concurrency: 0"), "container.max_concurrency out_of_range"),
+            (&own("max_concurrency: 30001"), "container.max_concurrency out_of_range"),
+            (&own("args: [a]"), "container.args not_supported_yet"),
+            (&own("max_queue_length: 5"), "container.max_queue_length not_supported_yet"),
+            (&own("tyop: 1"), "container.tyop unknown_field"),
+            ("container: {port: 1}", "container required_field"),
+            ("container: {command: []}", "container.command invalid_value"),
+            ("container: {command: ['']}", "container.command invalid_value"),
+            ("container: {command: serve}", "container.command wrong_type"),
+            (r#"container: {command: ["a\0"]}"#, "container.command invalid_value"),
+            ("container: text", "container wrong_type"),
+        ],
+    );
+    assert_eq!(api(&[OWN, PYTHON]).unwrap_err(), "[0].container conflicting_fields");
+}
+
+#[test]
+fn own_servers_on_the_wire() {
+    let good = api(&[OWN]).unwrap();
+    let json = serde_json::to_value(&good).unwrap();
+    assert!(json.get("predictor").is_none() && json["container"]["command"][0] == "serve", "{json}");
+    assert_eq!(serde_json::from_value::<Api>(json.clone()).unwrap(), good);
+    let mut unknown = json.clone();
+    unknown["surprise"] = 1.into();
+    assert!(serde_json::from_value::<Api>(unknown).unwrap_err().to_string().contains("surprise"));
+    let mut neither = json;
+    neither.as_object_mut().unwrap().remove("container");
+    assert!(serde_json::from_value::<Api>(neither).is_err());
+    let broken: [(&str, Damage); 5] = [
+        ("container.command: ", |a| container(a).command.clear()),
+        ("container.port: ", |a| container(a).port = 0),
+        ("container.env.PORT: ", |a| drop(container(a).env.insert("PORT".into(), "1".into()))),
+        ("container.readiness_path: ", |a| container(a).readiness_path = Some("x".into())),
+        ("container.max_concurrency: ", |a| container(a).max_concurrency = 0),
+    ];
+    for (path, damage) in broken {
+        let mut api = good.clone();
+        damage(&mut api);
+        let message = api.check().unwrap_err();
+        assert!(message.starts_with(path), "{message}");
+    }
+    let mut other = good.clone();
+    container(&mut other).port = 1;
+    assert_ne!(good.replica_hash("b"), other.replica_hash("b"));
 }

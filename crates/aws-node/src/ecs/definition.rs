@@ -25,8 +25,9 @@ use super::{
     sweep::UNKNOWN,
 };
 
-/// At which the replica listens in its container.
-pub(super) const PORT: i32 = 8080;
+/// At which the replica listens in its container, unless a server of the user's wants that port.
+const PORT: u16 = 8080;
+const OTHER_PORT: u16 = 8081;
 /// Name of the container, and part of the names of its log streams.
 const CONTAINER: &str = "replica";
 /// On workers and in containers alike.
@@ -63,6 +64,10 @@ const OTHER_BYTES: usize = 2 * 1024;
 pub(super) struct Definition {
     family: String,
     task: String,
+    /// In which the replica runs.
+    image: String,
+    /// At which it listens.
+    port: u16,
     cpu: i32,
     /// MiB.
     memory: Option<i32>,
@@ -75,7 +80,7 @@ impl Definition {
         let task = TaskSpec {
             api: workload.api.clone(),
             version: workload.version.clone(),
-            predictor: workload.predictor.clone(),
+            program: workload.program.clone(),
             region: settings.region.clone(),
             bucket: settings.bucket.clone(),
             bundle: workload.bundle.clone(),
@@ -90,9 +95,13 @@ impl Definition {
         let memory = workload.compute.mem_bytes.map(|bytes| bytes.div_ceil(1024 * 1024).max(LEAST_MEMORY));
         let memory = memory.map(|mib| i32::try_from(mib).unwrap_or(i32::MAX));
         let Settings { cluster_name, region, log_group, task_role_arn, image, .. } = settings;
+        let own = workload.program.container();
+        let image = own.and_then(|container| container.image.as_ref()).unwrap_or(image).clone();
+        // The user's server has the same network.
+        let port = if own.is_some_and(|container| container.port == PORT) { OTHER_PORT } else { PORT };
         let whole =
             json!([LAYOUT, family, task, cpu, memory, cluster_name, region, log_group, task_role_arn, BINARY, image,]);
-        Ok(Self { content: hash(&[&whole.to_string()], 64), family, task, cpu, memory })
+        Ok(Self { content: hash(&[&whole.to_string()], 64), family, task, image, port, cpu, memory })
     }
 
     fn container(&self, settings: &Settings, api: &str) -> Result<ContainerDefinition, BuildError> {
@@ -111,15 +120,16 @@ impl Definition {
             .options("awslogs-stream-prefix", api)
             .build()?;
         // Host port 0: any that is free.
-        let port = PortMapping::builder().container_port(PORT).host_port(0).protocol(TransportProtocol::Tcp).build();
+        let port = PortMapping::builder().container_port(self.port.into()).host_port(0);
+        let port = port.protocol(TransportProtocol::Tcp).build();
         let container = ContainerDefinition::builder()
             .name(CONTAINER)
-            .image(&settings.image)
+            .image(&self.image)
             .essential(true)
             .entry_point(BINARY)
             .command("task")
             .environment(variable(TASK_VARIABLE, &self.task))
-            .environment(variable(TASK_LISTEN_VARIABLE, &format!("0.0.0.0:{PORT}")))
+            .environment(variable(TASK_LISTEN_VARIABLE, &format!("0.0.0.0:{}", self.port)))
             .environment(variable("AWS_REGION", &settings.region))
             .port_mappings(port)
             .mount_points(MountPoint::builder().source_volume(VOLUME).container_path(INSTALLED).read_only(true).build())
@@ -147,6 +157,11 @@ fn check_size(task: &str) -> Result<(), EngineError> {
         "the predictor's `config` and `env` are too large: {bytes} bytes with all that belongs to them, and Amazon ECS \
          takes {most}; put large values into files of the project"
     )))
+}
+
+/// Whether a container's port is a replica's.
+pub(super) fn is_replicas(port: Option<i32>) -> bool {
+    [PORT, OTHER_PORT].map(i32::from).into_iter().any(|ours| port == Some(ours))
 }
 
 impl EcsEngine {
@@ -198,7 +213,38 @@ impl EcsEngine {
 
 #[cfg(test)]
 mod tests {
+    use spec::realtime::{Container, Program};
+
     use super::{super::tests, *};
+
+    fn env(workload: &mut Workload) -> &mut std::collections::BTreeMap<String, String> {
+        &mut workload.program.predictor_mut().expect("a predictor").env
+    }
+
+    #[test]
+    fn a_server_of_the_users_has_its_image_and_its_port() {
+        let mut workload = tests::workload();
+        let container = |workload: &Workload| {
+            let definition = Definition::new(&tests::settings(), workload).expect("it is small");
+            let container = definition.container(&tests::settings(), "iris").expect("it is whole");
+            let listen = container.environment().iter().find(|pair| pair.name() == Some(TASK_LISTEN_VARIABLE));
+            let listen = listen.and_then(KeyValuePair::value).expect("it is there").to_owned();
+            let port = container.port_mappings()[0].container_port();
+            assert_eq!(container.entry_point(), ["/opt/cortex/bin/cortex"]);
+            (container.image().expect("there is one").to_owned(), port, listen)
+        };
+        assert_eq!(container(&workload), ("python:3.12-slim".to_owned(), Some(8080), "0.0.0.0:8080".to_owned()));
+        workload.program = Program::Container(Container {
+            command: vec!["serve".to_owned()],
+            image: Some("me/own:1".to_owned()),
+            port: 8080,
+            env: std::collections::BTreeMap::new(),
+            readiness_path: None,
+            max_concurrency: 1,
+        });
+        assert_eq!(container(&workload), ("me/own:1".to_owned(), Some(8081), "0.0.0.0:8081".to_owned()));
+        assert!(is_replicas(Some(8081)) && is_replicas(Some(8080)) && !is_replicas(Some(80)) && !is_replicas(None));
+    }
 
     #[test]
     fn memory_and_cpu_are_in_the_units_of_ecs() {
@@ -228,7 +274,7 @@ mod tests {
             serde_json::from_str(task.and_then(KeyValuePair::value).expect("it is there")).expect("a task");
         assert_eq!((task.api.as_str(), task.version.as_str(), task.bucket.as_str()), ("iris", "1", "bucket"));
         assert_eq!(task.onnxruntime, PathBuf::from("/opt/cortex/bin/libonnxruntime.so"));
-        assert_eq!(task.predictor, workload.predictor);
+        assert_eq!(task.program, workload.program);
     }
 
     #[test]
@@ -247,9 +293,9 @@ mod tests {
     #[test]
     fn what_ecs_would_not_take_is_refused_clearly() {
         let mut workload = tests::workload();
-        workload.predictor.env.insert("LARGE".to_owned(), "x".repeat(61 * 1024));
+        env(&mut workload).insert("LARGE".to_owned(), "x".repeat(61 * 1024));
         assert!(Definition::new(&tests::settings(), &workload).is_ok());
-        workload.predictor.env.insert("LARGE".to_owned(), "\"".repeat(40 * 1024));
+        env(&mut workload).insert("LARGE".to_owned(), "\"".repeat(40 * 1024));
         let Err(error) = Definition::new(&tests::settings(), &workload) else { panic!("it is too large") };
         assert!(error.to_string().contains("`config` and `env` are too large"), "{error}");
     }

@@ -13,7 +13,7 @@ use futures_util::future::try_join_all;
 
 use super::{
     EcsEngine, Settings,
-    definition::PORT,
+    definition::is_replicas,
     failure::{Failure, failure},
     names::{ADDRESS_ATTRIBUTE, API_TAG, VERSION_TAG, is_ours, last_part, tag_value},
     picture::{End, GivenUp, Health, Picture, Service, Stage, Status, Task},
@@ -165,7 +165,7 @@ fn read_task(task: &types::Task) -> Option<Task> {
     // A container in a bridge network is bound to the same port for IPv4 and IPv6.
     let mut bindings = containers.iter().flat_map(types::Container::network_bindings);
     let port =
-        bindings.find(|binding| binding.container_port() == Some(PORT)).and_then(types::NetworkBinding::host_port);
+        bindings.find(|binding| is_replicas(binding.container_port())).and_then(types::NetworkBinding::host_port);
     Some(Task {
         id: last_part(task.task_arn()?).to_owned(),
         service: task.group()?.strip_prefix("service:")?.to_owned(),

@@ -16,7 +16,7 @@ use aws_smithy_http_client::{
 };
 use operator::engine::{Engine as _, Replica, Workload};
 use serde_json::json;
-use spec::realtime::{Compute, Predictor, PredictorType};
+use spec::realtime::{Compute, Predictor, PredictorType, Program};
 use testkit::emulator::{Call, Credentials, Delays, Emulator, Mode};
 
 pub const CLUSTER: &str = "cortex-test";
@@ -215,7 +215,14 @@ pub fn workload(api: &str, version: &str) -> Workload {
     };
     let compute = Compute { cpu_millis: 50, mem_bytes: Some(64 * 1024 * 1024) };
     let (api, version) = (api.to_owned(), version.to_owned());
-    Workload { api, version, predictor, compute, max_replica_concurrency: None, bundle: "cccc".to_owned() }
+    Workload {
+        api,
+        version,
+        program: Program::Predictor(predictor),
+        compute,
+        max_replica_concurrency: None,
+        bundle: "cccc".to_owned(),
+    }
 }
 
 /// How many replicas of a version are in each phase.

@@ -80,8 +80,9 @@ fn read(file: &Path) -> Result<Vec<Api>, Failure> {
     let directory = project_directory(file);
     let missing: Vec<_> = apis
         .iter()
-        .filter(|api| !directory.join(&api.predictor.path).is_file())
-        .map(|api| format!("`{}` wants {}", api.name, api.predictor.path))
+        .filter_map(|api| Some((api, api.program.predictor()?)))
+        .filter(|(_, predictor)| !directory.join(&predictor.path).is_file())
+        .map(|(api, predictor)| format!("`{}` wants {}", api.name, predictor.path))
         .collect();
     if missing.is_empty() {
         return Ok(apis);

@@ -6,6 +6,7 @@ use api::{
     Client,
     wire::{ApiDetail, ApiList, ApiStatus, ApiSummary, ReplicaPhase},
 };
+use spec::realtime::Program;
 use time::OffsetDateTime;
 
 use crate::{
@@ -60,12 +61,11 @@ fn list(list: &ApiList) -> String {
 
 fn detail(api: &ApiDetail) -> String {
     let summary = &api.summary;
-    let predictor = &api.spec.predictor;
     let mut lines = vec![
         format!("api         {}", summary.name),
         format!("status      {}", status(summary.status)),
         format!("endpoint    {}", summary.endpoint),
-        format!("predictor   {} ({:?})", predictor.path, predictor.r#type).to_lowercase(),
+        program(&api.spec.program),
         format!("replicas    {}", replicas(summary)),
         format!("deployed    {} by {}", ago(summary.updated_at), summary.updated_by),
         format!("generation  {}", summary.generation),
@@ -81,6 +81,13 @@ fn detail(api: &ApiDetail) -> String {
     lines.push(String::new());
     lines.push(table(["replica", "phase", "version", "restarts", ""], rows));
     lines.join("\n")
+}
+
+fn program(program: &Program) -> String {
+    match program {
+        Program::Predictor(predictor) => format!("predictor   {} ({})", predictor.path, program.kind()),
+        Program::Container(container) => format!("container   {}", container.command.join(" ")),
+    }
 }
 
 fn replicas(api: &ApiSummary) -> String {

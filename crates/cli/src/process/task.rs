@@ -44,7 +44,7 @@ pub async fn task() -> Result<(), Failure> {
         api: task.api,
         version: task.version,
         replica: replica_id(),
-        predictor: task.predictor,
+        program: task.program,
         project,
         listen: Address::Tcp(listen),
         status_file: directory.join("status.json"),

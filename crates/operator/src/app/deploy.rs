@@ -24,6 +24,7 @@ impl App {
                 message: format!("`{}`: {problem}", api.name),
             })?;
         }
+        self.check_images(&request.apis)?;
         self.check_endpoints(&request.apis).await?;
         if !self.has_bundle(&request.bundle).await? {
             return Err(AppError::NoSuchBundle(request.bundle.clone()));
@@ -54,6 +55,25 @@ impl App {
         })?;
         tracing::info!(api = api.name, ?action, generation, by = %caller, "deployed");
         Ok(Deployed { name: api.name.clone(), action, generation })
+    }
+
+    /// An image needs somebody to run it.
+    fn check_images(&self, wanted: &[Api]) -> Result<(), AppError> {
+        if self.engine.runs_images() {
+            return Ok(());
+        }
+        let with_image = |api: &&Api| api.program.container().is_some_and(|container| container.image.is_some());
+        match wanted.iter().find(with_image) {
+            None => Ok(()),
+            Some(api) => Err(AppError::Invalid {
+                kind: "deploy.no_images",
+                message: format!(
+                    "`{}`: container.image: this cluster runs on one machine, without containers: remove it, and \
+                     install on the machine what `container.command` needs",
+                    api.name
+                ),
+            }),
+        }
     }
 
     /// No two APIs may share an endpoint, within the request or with what is deployed.

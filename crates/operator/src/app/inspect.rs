@@ -80,7 +80,7 @@ impl App {
             status: health.status,
             message: health.message,
             endpoint: format!("{}{}", self.cluster.api_endpoint, api.networking.endpoint),
-            predictor: api.predictor.r#type,
+            predictor: api.program.kind().to_owned(),
             generation: deployment.head.generation,
             replicas: health.replicas,
             updated_at: deployment.head.updated_at,

@@ -41,7 +41,8 @@ pub(super) async fn ensure(
     let Some(requirements) = Requirements::read(project)? else {
         return Ok(spec.python.clone());
     };
-    let pip_settings: BTreeMap<_, _> = spec.predictor.env.iter().filter(|(name, _)| name.starts_with("PIP_")).collect();
+    let env = spec.program.predictor().map(|predictor| &predictor.env);
+    let pip_settings: BTreeMap<_, _> = env.into_iter().flatten().filter(|(name, _)| name.starts_with("PIP_")).collect();
     let directory = spec.cache.join("venvs");
     fs::create_dir_all(&directory).map_err(Error::io("create", &directory))?;
     let directory = std::path::absolute(&directory).map_err(Error::io("find", &directory))?;

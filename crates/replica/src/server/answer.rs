@@ -1,25 +1,30 @@
 //! One HTTP request: what it asks for, whether there is room, what the predictor says, and how that is written.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+use std::{
+    convert::Infallible,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
 };
 
 use api::replica::ReplicaSpec;
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderValue, Method,
+    HeaderMap, HeaderValue, Method, StatusCode,
     header::{ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER},
 };
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Incoming;
+use hyper_util::rt::TokioIo;
 use serde_json::{Map, json};
 use telemetry::Span;
+use tokio::sync::mpsc;
 
 use super::{
     about::About,
     admission::{Admission, Slot},
-    body::Body,
+    body::{Body, Passed},
     refusal::Refusal,
 };
 use crate::{
@@ -56,7 +61,7 @@ impl Service {
     ) -> Self {
         let mut about = Map::new();
         about.insert("name".to_owned(), json!(spec.api));
-        about.insert("type".to_owned(), json!(spec.predictor.r#type));
+        about.insert("type".to_owned(), json!(spec.program.kind()));
         about.insert("version".to_owned(), json!(spec.version));
         about.append(&mut predictor.describe());
         Self {
@@ -81,13 +86,15 @@ impl Service {
         self.draining.store(true, Ordering::Release);
     }
 
-    pub(crate) async fn answer(&self, request: http::Request<Incoming>) -> Response {
+    /// `open` is held as long as the connection is more than this exchange.
+    pub(crate) async fn answer(&self, request: http::Request<Incoming>, open: mpsc::Sender<Infallible>) -> Response {
         let id = self.request_id(request.headers());
         if metrics::is_scrape(&request) {
             return self.tell();
         }
         let protocol = Protocol::of(request.uri().path());
         let outcome = match *request.method() {
+            _ if self.predictor.upstream().is_some() => self.pass_on(&id, request, open).await,
             Method::POST => {
                 let mut counted = self.metrics.begin();
                 let span = self.metrics.span(&request, &id);
@@ -105,7 +112,8 @@ impl Service {
             Ok(response) => response,
             Err(refusal) => self.write_refusal(&refusal, &id, protocol),
         };
-        if self.draining.load(Ordering::Acquire) {
+        let switches = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+        if self.draining.load(Ordering::Acquire) && !switches {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         response
@@ -120,6 +128,32 @@ impl Service {
             Some(outcome) => outcome.map(|reply| response(reply, None)).map_err(Refusal::Predict),
             None => Err(Refusal::MethodNotAllowed),
         }
+    }
+
+    /// To the user's own server, bodies as they come. When the caller goes away this future is dropped, and the request
+    /// to the server with it.
+    async fn pass_on(
+        &self,
+        id: &str,
+        mut request: http::Request<Incoming>,
+        open: mpsc::Sender<Infallible>,
+    ) -> Result<Response, Refusal> {
+        let slot = self.admission.enter().ok_or(Refusal::Overloaded)?.slot().await;
+        let upstream = self.predictor.upstream().ok_or(Refusal::MethodNotAllowed)?;
+        if let Ok(value) = HeaderValue::from_str(id) {
+            request.headers_mut().entry(REQUEST_ID).or_insert(value);
+        }
+        let (response, lease, tunnel) = upstream.send(request).await.map_err(Refusal::Predict)?;
+        let Some((ours, theirs)) = tunnel else {
+            return Ok(response.map(|body| Body::Passed(Passed::new(body, lease, slot))));
+        };
+        tokio::spawn(async move {
+            let _held = (open, slot);
+            let (Ok(ours), Ok(theirs)) = (ours.await, theirs.await) else { return };
+            // Either side may end it in any way.
+            let _ = tokio::io::copy_bidirectional(&mut TokioIo::new(ours), &mut TokioIo::new(theirs)).await;
+        });
+        Ok(response.map(|_| Body::from(Bytes::new())))
     }
 
     async fn predict(

@@ -7,12 +7,13 @@ use std::{
 };
 
 use bytes::Bytes;
-use http_body::{Frame, SizeHint};
+use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::Full;
+use hyper::body::Incoming;
 use tokio::sync::mpsc;
 
 use super::admission::Slot;
-use crate::{exchange::ReplyBody, predictor::PredictError};
+use crate::{container::Lease, exchange::ReplyBody, predictor::PredictError};
 
 pub(crate) enum Body {
     Whole(Full<Bytes>),
@@ -21,6 +22,22 @@ pub(crate) enum Body {
         pieces: mpsc::Receiver<Result<Bytes, PredictError>>,
         _slot: Option<Slot>,
     },
+    /// Of the user's own server, on its way through.
+    Passed(Passed),
+}
+
+pub(crate) struct Passed {
+    body: Incoming,
+    lease: Lease,
+    _slot: Slot,
+}
+
+impl Drop for Passed {
+    fn drop(&mut self) {
+        if self.body.is_end_stream() {
+            self.lease.done();
+        }
+    }
 }
 
 impl Body {
@@ -29,6 +46,12 @@ impl Body {
             ReplyBody::Whole(bytes) => Self::Whole(Full::new(bytes)),
             ReplyBody::Stream(pieces) => Self::Stream { pieces, _slot: slot },
         }
+    }
+}
+
+impl Passed {
+    pub(super) fn new(body: Incoming, lease: Lease, slot: Slot) -> Self {
+        Self { body, lease, _slot: slot }
     }
 }
 
@@ -48,6 +71,13 @@ impl http_body::Body for Body {
             Self::Stream { pieces, .. } => {
                 Poll::Ready(ready!(pieces.poll_recv(cx)).map(|piece| piece.map(Frame::data)))
             }
+            Self::Passed(passed) => {
+                let frame = ready!(Pin::new(&mut passed.body).poll_frame(cx));
+                if frame.is_none() {
+                    passed.lease.done();
+                }
+                Poll::Ready(frame.map(|frame| frame.map_err(|_| PredictError::Died)))
+            }
         }
     }
 
@@ -55,6 +85,7 @@ impl http_body::Body for Body {
         match self {
             Self::Whole(whole) => whole.is_end_stream(),
             Self::Stream { .. } => false,
+            Self::Passed(passed) => passed.body.is_end_stream(),
         }
     }
 
@@ -62,6 +93,7 @@ impl http_body::Body for Body {
         match self {
             Self::Whole(whole) => whole.size_hint(),
             Self::Stream { .. } => SizeHint::default(),
+            Self::Passed(passed) => passed.body.size_hint(),
         }
     }
 }

@@ -125,7 +125,7 @@ class PythonPredictor:
         return [ValueError("odd one") if p == 3 else [p, len(payload), h["x-request-id"]] for p, h in zip(payload, headers)]
 "#,
     );
-    ground.spec.predictor.server_side_batching =
+    ground.predictor().server_side_batching =
         Some(ServerSideBatching { max_batch_size: 4, batch_interval_millis: 60_000 });
     let running = ground.ready().await;
     let first = running.posting(r#""wait""#);

@@ -14,7 +14,7 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use replica::{Error, Limits, run_with};
 use serde_json::{Map, Value, json};
-use spec::realtime::{Predictor, PredictorType};
+use spec::realtime::{Predictor, PredictorType, Program};
 use tokio::{sync::oneshot, task::JoinHandle};
 use transport::Address;
 
@@ -62,7 +62,7 @@ impl Ground {
             api: "digits".to_owned(),
             version: "v1".to_owned(),
             replica: "digits-v1-abc".to_owned(),
-            predictor,
+            program: Program::Predictor(predictor),
             project: at("project"),
             listen: Address::Unix(at("s")),
             status_file: at("status.json"),
@@ -80,6 +80,10 @@ impl Ground {
             ..Limits::default()
         };
         Self { directory, spec, limits }
+    }
+
+    pub fn predictor(&mut self) -> &mut Predictor {
+        self.spec.program.predictor_mut().unwrap()
     }
 
     pub fn path(&self, name: &str) -> PathBuf {

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test")]
 
 mod care;
+mod container;
 mod drain;
 mod ground;
 mod metrics;

@@ -53,7 +53,7 @@ async fn says_what_it_takes_and_what_is_wrong() {
 #[tokio::test]
 async fn many_callers_get_their_own_answers() {
     let mut ground = Ground::onnx(&model::identity(model::INT64, &[Dim::Free("n")]));
-    ground.spec.predictor.processes_per_replica = 3;
+    ground.predictor().processes_per_replica = 3;
     let running = ground.ready().await;
     let posts: Vec<_> = (0..60).map(|index| (index, running.posting(&format!("[{index}]")))).collect();
     for (index, post) in posts {

@@ -23,8 +23,8 @@ class PythonPredictor:
 #[tokio::test]
 async fn answers_with_all_it_was_given() {
     let mut ground = Ground::python(ECHO);
-    ground.spec.predictor.config.insert("scale".to_owned(), json!(0.1));
-    ground.spec.predictor.env.insert("WHO".to_owned(), "a-secret-value".to_owned());
+    ground.predictor().config.insert("scale".to_owned(), json!(0.1));
+    ground.predictor().env.insert("WHO".to_owned(), "a-secret-value".to_owned());
     let running = ground.ready().await;
     let request = http::Request::post("/deep/path?a=1&b=x%20y")
         .header("content-type", "application/json")
@@ -130,7 +130,7 @@ async fn a_start_that_takes_too_long_says_so() {
 #[tokio::test]
 async fn what_is_missing_is_named() {
     let mut ground = Ground::python(ECHO);
-    ground.spec.predictor.path = "other.py".to_owned();
+    ground.predictor().path = "other.py".to_owned();
     assert_eq!(ground.failure().await, "other.py is not in the project: check `predictor.path` in cortex.yaml");
 
     let mut ground = Ground::python(ECHO);

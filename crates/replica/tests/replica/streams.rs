@@ -31,7 +31,7 @@ class PythonPredictor:
 
 fn python(threads: u32) -> Ground {
     let mut ground = Ground::python(COUNT);
-    ground.spec.predictor.threads_per_process = threads;
+    ground.predictor().threads_per_process = threads;
     ground
 }
 
@@ -109,7 +109,7 @@ class PythonPredictor:
         return payload
 "#,
     );
-    ground.spec.predictor.threads_per_process = 2;
+    ground.predictor().threads_per_process = 2;
     let running = ground.ready().await;
     let gone = running.posting("\"wait\"");
     until_exists(&ground.path("arrived")).await;

@@ -35,8 +35,8 @@ fn kill(pid: i32) {
 #[tokio::test]
 async fn as_many_requests_at_once_as_processes_times_threads() {
     let mut ground = Ground::python(GATED);
-    ground.spec.predictor.processes_per_replica = 2;
-    ground.spec.predictor.threads_per_process = 2;
+    ground.predictor().processes_per_replica = 2;
+    ground.predictor().threads_per_process = 2;
     let running = ground.ready().await;
     let posts: Vec<_> = (0..4).map(|index| running.posting(&index.to_string())).collect();
     let mut pids = Vec::new();
@@ -120,7 +120,7 @@ async fn a_worker_that_cannot_be_replaced_fails_the_replica() {
 #[tokio::test]
 async fn what_another_worker_holds_is_answered_before_the_replica_fails() {
     let mut ground = Ground::python(GATED);
-    ground.spec.predictor.processes_per_replica = 2;
+    ground.predictor().processes_per_replica = 2;
     let running = ground.ready().await;
     let held = running.posting("1");
     let path = ground.path("arrived-1");

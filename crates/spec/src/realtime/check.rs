@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Api, Autoscaling, Compute, Kind, Networking, Predictor, PredictorType, ServerSideBatching, Share, UpdateStrategy,
-    legacy, quantity, rules, written,
+    Api, Autoscaling, Compute, Kind, Networking, Predictor, PredictorType, Program, ServerSideBatching, Share,
+    UpdateStrategy, container, legacy, quantity, rules, written,
 };
 use crate::{
     de::At,
@@ -68,15 +68,14 @@ fn api(document: &mut Document<'_>, written: written::Api, node: NodeId) -> (Api
         document.check(name, api_name).map(|value| At { value, node })
     });
     document.required(node, "kind", written.kind, "write `kind: RealtimeAPI`");
-    let help = "say what answers requests: `type` and `path`";
-    let predictor = document.required(node, "predictor", written.predictor, help);
+    let program = program(document, written.predictor, written.container, node);
     let plain_name = name.as_ref().map(|name| name.value.clone()).unwrap_or_default();
     let (networking, written_endpoint) = networking(document, written.networking, &plain_name);
     let api = Api {
         networking,
         name: plain_name,
         kind: Kind::RealtimeApi,
-        predictor: self::predictor(document, predictor),
+        program,
         compute: compute(document, written.compute),
         autoscaling: autoscaling(document, written.autoscaling),
         update_strategy: update_strategy(document, written.update_strategy),
@@ -106,6 +105,27 @@ fn networking(
     (networking, written_endpoint)
 }
 
+fn program(
+    document: &mut Document<'_>,
+    predictor: Option<At<written::Predictor>>,
+    container: Option<At<written::Container>>,
+    node: NodeId,
+) -> Program {
+    let (has_predictor, has_container) = (document.has(node, "predictor"), document.has(node, "container"));
+    if has_predictor && has_container {
+        document.refuse_field(node, "container", container::both());
+    }
+    let container = container::optional(document, container);
+    match container {
+        Some(container) if !has_predictor => Program::Container(container),
+        None if has_container && !has_predictor => Program::Predictor(self::predictor(document, None)),
+        _ => {
+            let predictor = document.required(node, "predictor", predictor, container::missing());
+            Program::Predictor(self::predictor(document, predictor))
+        }
+    }
+}
+
 fn predictor(document: &mut Document<'_>, written: Option<At<written::Predictor>>) -> Predictor {
     let mut predictor = Predictor {
         r#type: PredictorType::Python,
@@ -130,7 +150,7 @@ fn predictor(document: &mut Document<'_>, written: Option<At<written::Predictor>
     }
     predictor.r#type = r#type.unwrap_or(predictor.r#type);
     predictor.config = written.config.map(|config| config.value).unwrap_or_default();
-    predictor.env = env(document, written.env);
+    predictor.env = written.env.map(|written| env(document, written)).unwrap_or_default();
     predictor.python_path = document.optional(written.python_path, rules::python_path);
     let processes = document.optional(written.processes_per_replica, within(1..=rules::MAX_PROCESSES));
     predictor.processes_per_replica = processes.unwrap_or(1);
@@ -157,8 +177,8 @@ fn batching(
     Some(ServerSideBatching { max_batch_size: size?, batch_interval_millis: interval? })
 }
 
-fn env(document: &mut Document<'_>, written: Option<At<BTreeMap<String, At<String>>>>) -> BTreeMap<String, String> {
-    let Some(At { value: written, node }) = written else { return BTreeMap::new() };
+pub(super) fn env(document: &mut Document<'_>, written: At<BTreeMap<String, At<String>>>) -> BTreeMap<String, String> {
+    let At { value: written, node } = written;
     let mut env = BTreeMap::new();
     for (name, value) in written {
         if let Err(refusal) = rules::env_name(&name) {

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Api, PredictorType, Share};
+use super::{Api, Predictor, PredictorType, Program, Share};
 
 /// A file that [`parse`](super::parse) reads as exactly these APIs.
 pub fn to_yaml(apis: &[Api]) -> String {
@@ -12,24 +12,7 @@ pub fn to_yaml(apis: &[Api]) -> String {
 
 /// Every field that the kind of predictor admits, defaults included.
 fn written(api: &Api) -> Value {
-    let Api { name, kind, predictor, compute, networking, autoscaling, update_strategy } = api;
-    let mut of = Map::from_iter([
-        ("type".to_owned(), json!(predictor.r#type)),
-        ("path".to_owned(), json!(predictor.path)),
-        ("env".to_owned(), json!(predictor.env)),
-        ("threads_per_process".to_owned(), json!(predictor.threads_per_process)),
-    ]);
-    if predictor.r#type == PredictorType::Python {
-        of.insert("config".to_owned(), json!(predictor.config));
-        of.insert("processes_per_replica".to_owned(), json!(predictor.processes_per_replica));
-        of.extend(predictor.request_timeout.map(|seconds| ("request_timeout".to_owned(), json!(seconds))));
-        of.extend(predictor.server_side_batching.map(|batching| {
-            let interval = format!("{}ms", batching.batch_interval_millis);
-            let written = json!({ "max_batch_size": batching.max_batch_size, "batch_interval": interval });
-            ("server_side_batching".to_owned(), written)
-        }));
-        of.extend(predictor.python_path.iter().map(|path| ("python_path".to_owned(), json!(path))));
-    }
+    let Api { name, kind, program, compute, networking, autoscaling, update_strategy } = api;
     let mut asks = Map::from_iter([("cpu".to_owned(), json!(format!("{}m", compute.cpu_millis)))]);
     asks.extend(compute.mem_bytes.map(|bytes| ("mem".to_owned(), json!(bytes))));
     let mut served = Map::from_iter([("endpoint".to_owned(), json!(networking.endpoint))]);
@@ -44,10 +27,14 @@ fn written(api: &Api) -> Value {
         ("max_replicas".to_owned(), json!(autoscaling.max_replicas)),
     ]);
     of_replicas.extend(autoscaling.max_replica_concurrency.map(|n| ("max_replica_concurrency".to_owned(), json!(n))));
+    let (field, program) = match program {
+        Program::Predictor(predictor) => ("predictor", self::predictor(predictor)),
+        Program::Container(container) => ("container", container.written()),
+    };
     json!({
         "name": name,
         "kind": kind,
-        "predictor": of,
+        field: program,
         "compute": asks,
         "networking": served,
         "autoscaling": of_replicas,
@@ -56,6 +43,27 @@ fn written(api: &Api) -> Value {
             "max_unavailable": share(update_strategy.max_unavailable),
         },
     })
+}
+
+fn predictor(predictor: &Predictor) -> Value {
+    let mut of = Map::from_iter([
+        ("type".to_owned(), json!(predictor.r#type)),
+        ("path".to_owned(), json!(predictor.path)),
+        ("env".to_owned(), json!(predictor.env)),
+        ("processes_per_replica".to_owned(), json!(predictor.processes_per_replica)),
+        ("threads_per_process".to_owned(), json!(predictor.threads_per_process)),
+    ]);
+    if predictor.r#type == PredictorType::Python {
+        of.insert("config".to_owned(), json!(predictor.config));
+        of.extend(predictor.request_timeout.map(|seconds| ("request_timeout".to_owned(), json!(seconds))));
+        of.extend(predictor.server_side_batching.map(|batching| {
+            let interval = format!("{}ms", batching.batch_interval_millis);
+            let written = json!({ "max_batch_size": batching.max_batch_size, "batch_interval": interval });
+            ("server_side_batching".to_owned(), written)
+        }));
+        of.extend(predictor.python_path.iter().map(|path| ("python_path".to_owned(), json!(path))));
+    }
+    of.into()
 }
 
 fn share(share: Share) -> Value {
@@ -91,6 +99,12 @@ mod tests {
   networking: {endpoint: /a/b, timeout: 90, max_in_flight: 8, max_queue_length: 0}
   autoscaling: {min_replicas: 2, max_replicas: 2, max_replica_concurrency: 7}
   update_strategy: {max_surge: 1, max_unavailable: 10%}
+- name: own
+  kind: RealtimeAPI
+  container: {command: [sh, -c, 'exec serve {port}'], image: a/b:1, port: 80, env: {A: b}, readiness_path: /up, max_concurrency: 9}
+- name: least
+  kind: RealtimeAPI
+  container: {command: [serve]}
 ";
         let apis = parse("cortex.yaml", text).unwrap_or_else(|invalid| panic!("{invalid:?}"));
         let yaml = to_yaml(&apis);

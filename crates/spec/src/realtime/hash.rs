@@ -6,19 +6,22 @@
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::Api;
+use super::{Api, Program};
 
 /// Hexadecimal digits that are kept: 128 bits, as in the old product.
 const LENGTH: usize = 32;
 
 impl Api {
-    /// Changes when running replicas have to be replaced: with name, kind, predictor, compute, limits of a replica and bundle, but not
-    /// with networking, number of replicas or update strategy.
+    /// Changes when running replicas have to be replaced: with name, kind, predictor or container, compute, limits of a
+    /// replica and bundle, but not with networking, number of replicas or update strategy.
     pub fn replica_hash(&self, bundle_sha256: &str) -> String {
-        let Self { name, kind, predictor, compute, autoscaling, .. } = self;
-        let mut all = json!({
-            "name": name, "kind": kind, "predictor": predictor, "compute": compute, "bundle": bundle_sha256,
-        });
+        let Self { name, kind, program, compute, autoscaling, .. } = self;
+        let (field, program) = match program {
+            Program::Predictor(predictor) => ("predictor", json!(predictor)),
+            Program::Container(container) => ("container", json!(container)),
+        };
+        let mut all =
+            json!({ "name": name, "kind": kind, field: program, "compute": compute, "bundle": bundle_sha256 });
         // Not named when it is not set, or every API of before there was one would have another name.
         if let Some(most) = autoscaling.max_replica_concurrency {
             all["max_replica_concurrency"] = json!(most);

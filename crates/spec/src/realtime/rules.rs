@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Api, Networking, Predictor, PredictorType, Share, UpdateStrategy};
+use super::{Api, Networking, Predictor, PredictorType, Program, Share, UpdateStrategy};
 use crate::{
     problem::Refusal,
     rules::{api_name, only, project_path},
@@ -180,9 +180,6 @@ pub(super) fn path_fits(r#type: PredictorType, path: &str) -> Result<(), Refusal
 /// Fields of `predictor` that only a Python predictor has, by name.
 pub(super) fn python_only(field: &str) -> Refusal {
     let why = match field {
-        "processes_per_replica" => {
-            "one ONNX Runtime session serves all threads, a second process would only load the model twice"
-        }
         "server_side_batching" => "every request is answered by itself yet",
         "request_timeout" => "there is no process that could hang",
         "config" => "there is no predictor class to hand it to",
@@ -207,7 +204,10 @@ impl Api {
             move |refusal| (path, refusal)
         };
         api_name(self.name.clone()).map_err(at("name"))?;
-        self.predictor.broken_rule()?;
+        match &self.program {
+            Program::Predictor(predictor) => predictor.broken_rule()?,
+            Program::Container(container) => container.broken_rule()?,
+        }
         cpu_millis(self.compute.cpu_millis).map_err(at("compute.cpu"))?;
         self.compute.mem_bytes.map_or(Ok(()), mem_bytes).map_err(at("compute.mem"))?;
         self.networking.broken_rule()?;
@@ -274,7 +274,6 @@ impl Predictor {
     pub(super) fn foreign_fields(&self) -> impl Iterator<Item = &'static str> {
         let onnx = self.r#type == PredictorType::Onnx;
         let set = [
-            ("processes_per_replica", self.processes_per_replica > 1),
             ("config", !self.config.is_empty()),
             ("python_path", self.python_path.is_some()),
             ("server_side_batching", self.server_side_batching.is_some()),
@@ -284,7 +283,7 @@ impl Predictor {
     }
 }
 
-fn env(env: &BTreeMap<String, String>) -> Result<(), (String, Refusal)> {
+pub(super) fn env(env: &BTreeMap<String, String>) -> Result<(), (String, Refusal)> {
     let mut broken = env.iter().filter_map(|(name, value)| {
         env_name(name).and_then(|()| env_value(value)).err().map(|refusal| (name.clone(), refusal))
     });

@@ -20,8 +20,10 @@ pub(super) struct Api {
     pub(super) name: Option<At<String>>,
     /// Required.
     pub(super) kind: Option<At<Kind>>,
-    /// What answers requests. Required.
+    /// The model or the class that answers requests. This or `container` is required.
     pub(super) predictor: Option<At<Predictor>>,
+    /// A server of your own that answers requests, in place of `predictor`.
+    pub(super) container: Option<At<Container>>,
     /// What one replica asks of its machine.
     pub(super) compute: Option<At<Compute>>,
     /// Where the API is served.
@@ -47,7 +49,7 @@ pub(super) struct Predictor {
     pub(super) env: Option<At<BTreeMap<String, At<String>>>>,
     /// Directory put on PYTHONPATH, relative to cortex.yaml (`python` only). Default: the directory of cortex.yaml.
     pub(super) python_path: Option<At<String>>,
-    /// Worker processes of one replica (`python` only).
+    /// Worker processes of one replica (`python`), or sessions that run the model, each with its own copy of it (`onnx`).
     #[schemars(range(min = 1, max = 100), extend("default" = 1))]
     pub(super) processes_per_replica: Option<At<i64>>,
     /// Requests one process answers at a time (`python`), or threads that compute one prediction (`onnx`).
@@ -68,6 +70,28 @@ pub(super) struct ServerSideBatching {
     pub(super) max_batch_size: Option<At<i64>>,
     /// The longest that a request waits for others: seconds, or a text such as `10ms`. Required.
     pub(super) batch_interval: Option<At<Amount>>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Container {
+    /// Program and arguments; the server listens at the port that `{port}` and the variable PORT stand for. Required.
+    pub(super) command: Option<At<Vec<String>>>,
+    /// Container image that the command runs in (clusters on AWS only). Default: the cluster's image for replicas.
+    #[schemars(length(max = 255))]
+    pub(super) image: Option<At<String>>,
+    /// Port at which the server listens in a container; on one machine each replica gets a free one.
+    #[schemars(range(min = 1, max = 65535), extend("default" = 8080))]
+    pub(super) port: Option<At<i64>>,
+    /// Environment variables of the server.
+    #[schemars(extend("default" = {}))]
+    pub(super) env: Option<At<BTreeMap<String, At<String>>>>,
+    /// Path whose status is below 400 when the server is ready. Default: it is ready when it takes connections.
+    #[schemars(length(max = 1000))]
+    pub(super) readiness_path: Option<At<String>>,
+    /// Requests that one replica passes on at a time.
+    #[schemars(range(min = 1, max = 30000), extend("default" = 1024))]
+    pub(super) max_concurrency: Option<At<i64>>,
 }
 
 #[derive(Deserialize, JsonSchema)]

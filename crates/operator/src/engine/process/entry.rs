@@ -85,7 +85,7 @@ impl Entry {
             api: workload.api.clone(),
             version: workload.version.clone(),
             replica: home.id.clone(),
-            predictor: workload.predictor.clone(),
+            program: workload.program.clone(),
             project: project.to_owned(),
             listen: home.address(),
             status_file: home.status_file(),
