@@ -7,6 +7,7 @@ mod audit;
 mod aws;
 mod bad_input;
 mod certificate;
+mod containers;
 mod cors;
 mod deploy;
 mod digits;

@@ -20,7 +20,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use identity::sha256_hex;
 use operator::{LocalToken, Operator};
 use sha2::{Digest as _, Sha256};
-use spec::realtime::Api;
+use spec::realtime::{Api, Program};
 use state::{Expect, LocalState, State, read, write};
 use time::OffsetDateTime;
 use tokio::{sync::oneshot, task::JoinHandle};
@@ -288,6 +288,12 @@ async fn what_makes_no_sense_is_refused_before_anything_is_written() {
     let mut hostile = api("a", 1);
     hostile.program.predictor_mut().expect("a predictor").path = "../../etc/passwd".to_owned();
     assert_eq!(refusal(fixture.deploy(&bundle, vec![hostile]).await).1, "deploy.invalid_api");
+    let mut image = api("a", 1);
+    let own = serde_json::json!({
+        "command": ["serve"], "image": "me/own:1", "port": 80, "env": {}, "readiness_path": null, "max_concurrency": 1,
+    });
+    image.program = Program::Container(serde_json::from_value(own).expect("a container"));
+    assert_eq!(refusal(fixture.deploy(&bundle, vec![image]).await).1, "deploy.no_images");
     assert!(fixture.client.apis().await.expect("it answers").apis.is_empty(), "nothing was written");
     fixture.deploy(&bundle, vec![api("a", 1)]).await.expect("it is taken");
     let mut other = api("c", 1);

@@ -8,8 +8,17 @@ mod oip;
 mod pace;
 mod session;
 mod signature;
+#[cfg_attr(not(test), expect(dead_code, reason = "for server-side batching, which is to gather requests"))]
+mod stack;
 
-use std::{path::Path, sync::Arc, time::Instant};
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Instant,
+};
 
 use api::replica::ReplicaSpec;
 use http::{StatusCode, header::CONTENT_ENCODING};
@@ -40,6 +49,9 @@ struct Model {
     signature: Signature,
     names: Names,
     pace: Pace,
+    /// Requests that are worked on by threads that may block: whoever has to wait for one of them must not wait on a
+    /// thread that reads connections.
+    slow: AtomicUsize,
     /// Longest body, in bytes, compressed or not.
     body_limit: usize,
 }
@@ -62,7 +74,7 @@ pub(crate) async fn load(
     let model = spawn_blocking(move || {
         let (sessions, signature) = Sessions::load(&library, &path, &name, sessions, threads)?;
         sessions.warm_up(&signature.inputs);
-        Ok(Model { sessions, signature, names, pace: Pace::new(), body_limit })
+        Ok(Model { sessions, signature, names, pace: Pace::new(), slow: AtomicUsize::new(0), body_limit })
     });
     let model = model.await.unwrap_or_else(|panic| {
         Err(Error::LoadModel { model: predictor.path.clone(), reason: format!("ONNX Runtime panicked: {panic}") })
@@ -74,7 +86,11 @@ pub(crate) async fn load(
 impl Predictor for Onnx {
     async fn predict(&self, request: Request) -> Result<Reply, PredictError> {
         let model = Arc::clone(&self.model);
-        let work = spawn_blocking(move || model.timed(&request));
+        model.slow.fetch_add(1, Ordering::AcqRel);
+        let work = spawn_blocking(move || {
+            let _slow = Slow(&model.slow);
+            model.timed(&request)
+        });
         work.await.unwrap_or_else(|panic| {
             tracing::error!("panic in the model's run: {panic}");
             Err(PredictError::Died)
@@ -82,7 +98,8 @@ impl Predictor for Onnx {
     }
 
     fn at_once(&self, request: &Request) -> Option<Result<Reply, PredictError>> {
-        self.model.pace.is_quick(request.body.len()).then(|| self.model.timed(request))
+        let alone = self.model.slow.load(Ordering::Acquire) == 0;
+        (alone && self.model.pace.is_quick(request.body.len())).then(|| self.model.timed(request))
     }
 
     fn page(&self, path: &str, draining: bool) -> Option<Result<Reply, PredictError>> {
@@ -119,6 +136,15 @@ impl Predictor for Onnx {
 
     fn describe(&self) -> Map<String, Value> {
         self.model.signature.describe().map(|(key, value)| (key.to_owned(), value)).into_iter().collect()
+    }
+}
+
+/// Counts down when the work is done, or has panicked.
+struct Slow<'a>(&'a AtomicUsize);
+
+impl Drop for Slow<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
     }
 }
 

@@ -51,6 +51,7 @@ pub(super) struct Launch {
 #[derive(Debug)]
 pub(super) struct Server {
     child: Child,
+    /// Of the process and of its group; 0 once both are gone, so that nobody else's is ever signalled.
     pid: u32,
     pub(super) port: u16,
     /// Turns its output into log lines.
@@ -175,6 +176,7 @@ impl Server {
     pub(super) async fn kill(&mut self) {
         self.signal(Signal::KILL);
         let _ = self.child.wait().await;
+        self.pid = 0;
     }
 
     /// To all of the group, which is there as long as one process of it is, the guard for one.
