@@ -46,16 +46,16 @@ def refusal(call, *arguments, **named) -> InferenceServerException:
 
 
 def asks_about(client: InferenceServerClient, headers: dict[str, str]) -> None:
-    assert client.is_server_live(headers=headers)
-    assert client.is_server_ready(headers=headers)
-    assert client.is_model_ready("digits", headers=headers)
-    assert not client.is_model_ready("other", headers=headers)
-    assert client.get_server_metadata(headers=headers)["extensions"] == ["binary_tensor_data"]
-    model = client.get_model_metadata("digits", headers=headers)
+    assert client.is_server_live(headers={**headers})
+    assert client.is_server_ready(headers={**headers})
+    assert client.is_model_ready("digits", headers={**headers})
+    assert not client.is_model_ready("other", headers={**headers})
+    assert client.get_server_metadata(headers={**headers})["extensions"] == ["binary_tensor_data"]
+    model = client.get_model_metadata("digits", headers={**headers})
     assert model["platform"] == "onnxruntime_onnx", model
     assert model["inputs"] == [{"name": "pixels", "datatype": "FP32", "shape": [-1, 64]}], model
     version = model["versions"][0]
-    assert client.is_model_ready("digits", model_version=version, headers=headers)
+    assert client.is_model_ready("digits", model_version=version, headers={**headers})
 
 
 def predicts(client: InferenceServerClient, headers: dict[str, str]) -> None:
@@ -68,36 +68,37 @@ def predicts(client: InferenceServerClient, headers: dict[str, str]) -> None:
             request_id="one",
             request_compression_algorithm=compression,
             response_compression_algorithm=compression,
-            headers=headers,
+            headers={**headers},
         )
         assert result.get_response()["id"] == "one"
         assert [output["name"] for output in result.get_response()["outputs"]] == ["scores", "label"]
         assert result.as_numpy("label").tolist() == [8]
         scores = result.as_numpy("scores")
         assert scores.shape == (1, 10) and scores.argmax() == 8 and abs(scores.sum() - 1) < 1e-4, scores
-    every = client.infer("digits", [given("pixels", np.repeat(image, 500, axis=0), "FP32", True)], headers=headers)
+    every = client.infer("digits", [given("pixels", np.repeat(image, 500, axis=0), "FP32", True)], headers={**headers})
     assert every.as_numpy("label").tolist() == [8] * 500
 
-    wrong = refusal(client.infer, "digits", [given("pixels", image[:, :63], "FP32", True)], headers=headers)
+    wrong = refusal(client.infer, "digits", [given("pixels", image[:, :63], "FP32", True)], headers={**headers})
     assert (wrong.status(), wrong.message()) == ("400", "input `pixels` wants [batch, 64], got [1, 63]"), wrong
-    wrong = refusal(client.infer, "digits", [given("pixels", image.astype(np.float64), "FP64", True)], headers=headers)
+    wrong = refusal(client.infer, "digits", [given("pixels", image.astype(np.float64), "FP64", True)], headers={**headers})
     assert wrong.message() == "input `pixels` wants FP32, got FP64", wrong
-    wrong = refusal(client.infer, "other", [given("pixels", image, "FP32", True)], headers=headers)
+    wrong = refusal(client.infer, "other", [given("pixels", image, "FP32", True)], headers={**headers})
     assert wrong.status() == "404" and "its name is that of the API, `digits`" in wrong.message(), wrong
-    assert refusal(client.get_model_config, "digits", headers=headers).status() == "404"
+    assert refusal(client.get_model_config, "digits", headers={**headers}).status() == "404"
 
 
 def echoes_words(client: InferenceServerClient, headers: dict[str, str]) -> None:
     words = np.array(["plain", "", "Übermut", "日本"], dtype=np.object_)
     for binary in [True, False]:
         outputs = [InferRequestedOutput("y", binary_data=binary)]
-        result = client.infer("words", [given("x", words, "BYTES", binary)], outputs=outputs, headers=headers)
+        result = client.infer("words", [given("x", words, "BYTES", binary)], outputs=outputs, headers={**headers})
         got = [word.decode() if isinstance(word, bytes) else word for word in result.as_numpy("y")]
         assert got == words.tolist(), got
 
 
 def main() -> None:
     address, ca, key = sys.argv[1:]
+    # Every call gets a copy: the client writes into what it is given.
     headers = {"x-api-key": key}
     digits = connect(address, ca, "digits")
     assert not digits.is_server_live(), "a caller without a key is told nothing"
