@@ -310,7 +310,7 @@ fn cortex_yaml_with_many_problems() {
         ·   ─
      16 │   kind: RealtimeAPI
         ╰────
-      help: say what answers requests: `type` and `path`
+      help: say what answers requests: `type` and `path`; or run a server of your own with `container`
 
     spec.invalid_value
 
