@@ -44,14 +44,8 @@ pub struct ReplicaSpec {
     pub max_replica_concurrency: Option<u32>,
 }
 
-/// Requests that one replica takes at a time.
+/// Requests in flight and waiting in one replica, if nobody says; more if more than that are worth having in flight.
 pub const DEFAULT_REPLICA_CONCURRENCY: u32 = 1024;
-
-impl ReplicaSpec {
-    pub fn max_replica_concurrency(&self) -> u32 {
-        self.max_replica_concurrency.unwrap_or(DEFAULT_REPLICA_CONCURRENCY)
-    }
-}
 
 /// What the container of a replica on Amazon ECS is told, as JSON in the environment variable [`TASK_VARIABLE`]
 /// (`cortex task`). The container fetches the bundle by itself, with the role of its task.

@@ -4,13 +4,18 @@
 //! not with 504: no replica has seen it, so it may be sent again. What has come of its body is read meanwhile, since an
 //! HTTP/1 connection tells that its client is gone only behind what the client has sent.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
+use telemetry::Held;
 use tokio::time::sleep_until;
 
 use crate::{
     error::Error,
-    gate::{Entry, Place},
+    gate::{Entry, Place, Turn},
+    metrics::ApiMetrics,
     snapshot::{Api, Table},
     upstream::RequestBody,
 };
@@ -29,13 +34,39 @@ pub(crate) async fn admit(
         Entry::Full(waiting) => return Err(Error::QueueFull(waiting)),
         Entry::Wait(turn) => turn,
     };
+    let metrics = Arc::clone(&api.metrics);
+    let _waiting = Waiting { metrics: &metrics, _counted: metrics.queued.hold(), begun: Instant::now() };
+    wait(&mut turn, api, table, body, limit, reads).await
+}
+
+/// A request in the queue, however it leaves it.
+struct Waiting<'a> {
+    metrics: &'a ApiMetrics,
+    _counted: Held<'a>,
+    begun: Instant,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.metrics.queue.observe(self.begun.elapsed());
+    }
+}
+
+async fn wait(
+    turn: &mut Turn,
+    api: &mut Arc<Api>,
+    table: &Table,
+    body: &mut RequestBody,
+    limit: Duration,
+    reads: bool,
+) -> Result<Place, Error> {
     let progress = Arc::clone(body.progress());
     loop {
         let deadline = progress.last() + limit;
         tokio::select! {
             biased;
             // The gate is the API's, and so lives as long as the request waits.
-            place = &mut turn => {
+            place = &mut *turn => {
                 if let Some(now) = table.current().and_then(|snapshot| snapshot.api(&api.name)) {
                     *api = now;
                 }

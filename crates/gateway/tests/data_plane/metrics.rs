@@ -6,8 +6,10 @@ use api::{
     api_keys::ApiKeyKind,
     routes::{KEYS_KEY, KeyHash, Keys, ROUTES_KEY, Routes},
 };
+use http::Response;
 use state::LocalState;
 use telemetry::{Kind, Samples, catalogue::gateway as families};
+use tokio::sync::Semaphore;
 
 use crate::{
     ground::{Ground, answer, eventually, get, iris, key, keys, post, route, soon, timeouts, write},
@@ -70,7 +72,7 @@ async fn an_api_at_the_root_keeps_its_own_page_for_its_own_callers() {
 #[tokio::test]
 async fn every_request_is_where_it_belongs() {
     let broken = |_| async {
-        let mut response: http::Response<Body> = http::Response::new(text("no"));
+        let mut response: Response<Body> = Response::new(text("no"));
         *response.status_mut() = http::StatusCode::INTERNAL_SERVER_ERROR;
         response
     };
@@ -141,6 +143,33 @@ async fn numbers_survive_new_routes_and_series_of_what_left_are_gone() {
 }
 
 #[tokio::test]
+async fn who_waits_for_a_place_is_counted_and_how_long() {
+    let release = Arc::new(Semaphore::new(0));
+    let held = Arc::clone(&release);
+    let origin = Origin::new("a", move |_| {
+        let held = Arc::clone(&held);
+        async move {
+            held.acquire().await.unwrap().forget();
+            Response::new(text("done".to_owned()))
+        }
+    })
+    .await;
+    let mut routes = iris(&[&origin]);
+    routes.apis[0].limits.max_in_flight = Some(1);
+    let ground = ground(routes).await;
+    let requests = [(), ()].map(|()| tokio::spawn(answer(get(&ground.client(), &ground.url("/iris")))));
+    let waiting = async || sum(&samples(&ground).await, "cortex_gateway_requests_queued", &[("api", "iris")]);
+    eventually("one waits", || async { waiting().await == 1 }).await;
+    release.add_permits(2);
+    for request in requests {
+        assert_eq!(soon("its answer", request).await.unwrap().0, 200);
+    }
+    let page = samples(&ground).await;
+    assert_eq!(sum(&page, "cortex_gateway_requests_queued", &[]), 0);
+    assert_eq!(sum(&page, "cortex_gateway_queue_duration_seconds_count", &[("api", "iris")]), 1);
+}
+
+#[tokio::test]
 async fn the_page_has_all_families_of_the_catalogue_and_no_others() {
     let origin = Origin::named("a").await;
     let ground = ground(iris(&[&origin])).await;
@@ -156,7 +185,7 @@ async fn the_page_has_all_families_of_the_catalogue_and_no_others() {
 #[tokio::test]
 async fn clients_cannot_ask_replicas_as_the_cluster_does() {
     let mirror = |request: http::Request<hyper::body::Incoming>| async move {
-        http::Response::new(text(format!("{}", request.headers().contains_key(telemetry::SCRAPE_HEADER))))
+        Response::new(text(format!("{}", request.headers().contains_key(telemetry::SCRAPE_HEADER))))
     };
     let origin = Origin::new("a", mirror).await;
     let ground = ground(iris(&[&origin])).await;

@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use api::replica::ReplicaSpec;
+use api::replica::{DEFAULT_REPLICA_CONCURRENCY, ReplicaSpec};
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue, Method, StatusCode,
@@ -68,7 +68,7 @@ impl Service {
             api: spec.api.clone(),
             replica: spec.replica.clone(),
             about: About::new(&about),
-            admission: Admission::new(predictor.concurrency(), spec.max_replica_concurrency() as usize),
+            admission: admission(spec, predictor.concurrency()),
             predictor,
             body_limit: limits.body,
             draining: AtomicBool::new(false),
@@ -235,6 +235,11 @@ impl Service {
         };
         response
     }
+}
+
+fn admission(spec: &ReplicaSpec, in_flight: usize) -> Admission {
+    let usual = in_flight.max(DEFAULT_REPLICA_CONCURRENCY as usize);
+    Admission::new(in_flight, spec.max_replica_concurrency.map_or(usual, |most| most as usize))
 }
 
 /// Whose form of errors the caller reads.

@@ -119,7 +119,7 @@ impl Ground {
             Peer::FastApi => ("FastAPI, uvicorn", "fastapi"),
             Peer::LitServe => ("LitServe", "litserve"),
             Peer::BentoMl => ("BentoML", "bentoml"),
-            Peer::Ray => ("Ray Serve", "ray[serve]"),
+            Peer::Ray => ("Ray Serve", "ray"),
             Peer::MlServer => ("MLServer", "mlserver"),
         };
         let list = fs::read_to_string(self.environment(peer.environment()).join("installed.txt")).unwrap_or_default();
