@@ -8,7 +8,7 @@
 
 use http::{
     HeaderMap, HeaderValue, Method, Request,
-    header::{ACCEPT, AUTHORIZATION, HOST, ORIGIN},
+    header::{ACCEPT, AUTHORIZATION, HOST, ORIGIN, UPGRADE},
     uri::Authority,
 };
 
@@ -31,7 +31,9 @@ pub(crate) fn sent_for_another_page<B>(request: &Request<B>) -> bool {
     let basic = headers
         .get(AUTHORIZATION)
         .is_some_and(|value| value.as_bytes().get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"basic ")));
-    let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    // A WebSocket begins with a GET, and no page needs leave to open one.
+    let reads =
+        matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS) && !headers.contains_key(UPGRADE);
     basic
         && !reads
         && !headers.contains_key("x-api-key")
@@ -73,6 +75,9 @@ mod tests {
         for (method, headers, refused) in [
             ("POST", &[basic, other][..], true),
             ("POST", &[basic, ("origin", "null")], true),
+            ("GET", &[basic, other], false),
+            ("GET", &[basic, other, ("upgrade", "websocket")], true),
+            ("GET", &[basic, own, ("upgrade", "websocket")], false),
             ("DELETE", &[basic, ("origin", "https://localhost")], true),
             ("POST", &[basic, own], false),
             ("POST", &[basic], false),

@@ -79,8 +79,11 @@ struct ClientEnd {
 impl ClientEnd {
     async fn join(mut self, mut replica: Stream, early: &[u8], idle: Duration) -> io::Result<()> {
         let progress = Arc::clone(&self.progress);
-        self.write_all(early).await?;
-        let mut bytes = pin!(copy_bidirectional(&mut self, &mut replica));
+        let mut bytes = pin!(async {
+            self.write_all(early).await?;
+            self.flush().await?;
+            copy_bidirectional(&mut self, &mut replica).await
+        });
         loop {
             let late = progress.last() + idle;
             tokio::select! {

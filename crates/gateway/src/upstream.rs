@@ -82,7 +82,7 @@ impl Upstream {
         if !self.health.failed() {
             return;
         }
-        let out = peers.iter().filter(|peer| peer.health.fails()).count();
+        let out = peers.iter().filter(|peer| peer.is_out()).count();
         if (out + 1) * 2 <= peers.len() {
             self.eject(Why::Fails);
         }

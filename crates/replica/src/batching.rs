@@ -9,6 +9,7 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use serde_json::{Map, Value};
 use spec::realtime::ServerSideBatching;
+use telemetry::Page;
 use tokio::{
     sync::{mpsc, oneshot},
     task::JoinSet,
@@ -135,8 +136,8 @@ impl<P: PredictsBatches> Predictor for Batching<P> {
     }
 
     /// They wait here, where they are gathered.
-    fn concurrency(&self) -> usize {
-        usize::MAX
+    fn concurrency(&self) -> Option<usize> {
+        None
     }
 
     fn forgets_callers(&self) -> bool {
@@ -145,6 +146,10 @@ impl<P: PredictsBatches> Predictor for Batching<P> {
 
     fn describe(&self) -> Map<String, Value> {
         self.predictor.describe()
+    }
+
+    fn measure(&self, page: &mut Page) {
+        self.predictor.measure(page);
     }
 
     fn alive(&self) -> bool {

@@ -98,8 +98,8 @@ impl Predictor for OwnServer {
         Some(&self.upstream)
     }
 
-    fn concurrency(&self) -> usize {
-        self.concurrency
+    fn concurrency(&self) -> Option<usize> {
+        Some(self.concurrency)
     }
 
     fn describe(&self) -> Map<String, Value> {

@@ -99,7 +99,9 @@ impl Predictor for Onnx {
 
     fn at_once(&self, request: &Request) -> Option<Result<Reply, PredictError>> {
         let alone = self.model.slow.load(Ordering::Acquire) == 0;
-        (alone && self.model.pace.is_quick(request.body.len())).then(|| self.model.timed(request))
+        // A compressed body is as long as what comes out of it.
+        let plain = !request.head.headers.contains_key(CONTENT_ENCODING);
+        (alone && plain && self.model.pace.is_quick(request.body.len())).then(|| self.model.timed(request))
     }
 
     fn page(&self, path: &str, draining: bool) -> Option<Result<Reply, PredictError>> {
@@ -130,8 +132,8 @@ impl Predictor for Onnx {
     }
 
     /// While one request runs, the JSON of another can be read or written.
-    fn concurrency(&self) -> usize {
-        2 * self.sessions
+    fn concurrency(&self) -> Option<usize> {
+        Some(2 * self.sessions)
     }
 
     fn describe(&self) -> Map<String, Value> {

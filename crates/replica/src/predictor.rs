@@ -55,8 +55,9 @@ pub(crate) trait Predictor: Send + Sync + 'static {
         None
     }
 
-    /// How many requests are worth having in flight; more wait in the server's queue.
-    fn concurrency(&self) -> usize;
+    /// How many requests are worth having in flight; more wait in the server's queue. `None`: as many as come, since the
+    /// predictor has a queue of its own.
+    fn concurrency(&self) -> Option<usize>;
 
     /// Whether dropping [`Predictor::predict`] is enough when the caller has gone. If not, the server lets it end.
     fn forgets_callers(&self) -> bool {

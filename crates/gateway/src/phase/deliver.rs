@@ -25,9 +25,12 @@ pub(crate) async fn deliver(
     record: &mut Record,
 ) -> Result<Forwarded, Failure> {
     record.routed(&api);
-    let timeouts = Timeouts { response: api.timeout.unwrap_or(timeouts.response), ..*timeouts };
-    match admit(&mut api, table, request.body_mut(), timeouts.response, reads).await {
-        Ok(place) => forward(table, &timeouts, api, request, place, record).await,
+    let limit = api.timeout.unwrap_or(timeouts.response);
+    match admit(&mut api, table, request.body_mut(), limit, reads).await {
+        Ok(place) => {
+            let timeouts = Timeouts { response: api.timeout.unwrap_or(timeouts.response), ..*timeouts };
+            forward(table, &timeouts, api, request, place, record).await
+        }
         Err(error) => Err(Failure { error, unsent: Some(request.into_body()) }),
     }
 }

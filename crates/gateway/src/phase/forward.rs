@@ -26,6 +26,8 @@ use crate::{
 const ATTEMPTS: usize = 5;
 /// How often a request that a replica may have begun is sent again.
 const REPEATS: usize = 2;
+/// Of the time that a request has, what a replica must have had of it to be blamed for being late.
+const ENOUGH: f64 = 0.9;
 
 /// The request that failed goes with its error: whole if it was not sent.
 #[derive(Debug)]
@@ -65,8 +67,10 @@ pub(crate) async fn forward(
     for _ in 0..ATTEMPTS {
         let Some(chosen) = choose(&api, &tried, rand::random()) else { break };
         record.chose(chosen.upstream());
+        let given = Instant::now();
         let outcome = attempt(&chosen, request, timeouts, &progress).await;
-        if let Some(well) = verdict(&outcome) {
+        let had = given.max(progress.last()).elapsed();
+        if let Some(well) = verdict(&outcome, had >= timeouts.response.mul_f64(ENOUGH)) {
             chosen.upstream().judge(well, &api.replicas);
         }
         let Lost { error, unsent, reused } = match outcome {
@@ -104,9 +108,11 @@ pub(crate) async fn forward(
     Err(Failure { error: failed, unsent: Some(request.into_body()) })
 }
 
-/// Whether the replica did well, if the outcome says anything of it. (Of connections, it knows itself.)
-fn verdict(outcome: &Result<(Response<Incoming>, Connection), Lost>) -> Option<bool> {
+/// Whether the replica did well, if the outcome says anything of it. (Of connections, it knows itself.) `had_time`: it is not
+/// for want of time, spent in the queue or on others, that it was late.
+fn verdict(outcome: &Result<(Response<Incoming>, Connection), Lost>, had_time: bool) -> Option<bool> {
     match outcome {
+        Err(Lost { error: Error::Deadline(_), .. }) if !had_time => None,
         Ok((response, _)) => Some(!is_gateway_failure(response.status())),
         Err(Lost { error: Error::ReplicaLost(_) | Error::BadReply(_) | Error::Deadline(_), .. }) => Some(false),
         Err(_) => None,

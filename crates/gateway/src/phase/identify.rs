@@ -1,7 +1,9 @@
 //! Phase 1: the request's id, by which its log lines are found everywhere.
 
+use std::time::SystemTime;
+
 use http::{HeaderMap, HeaderName, HeaderValue};
-use uuid::Uuid;
+use uuid::{Builder, Uuid};
 
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Ids end up in logs, and a client chooses them.
@@ -11,8 +13,16 @@ const MAX_LENGTH: usize = 128;
 pub(crate) fn identify(headers: &HeaderMap) -> HeaderValue {
     match headers.get(REQUEST_ID) {
         Some(id) if is_valid(id) => id.clone(),
-        _ => HeaderValue::try_from(Uuid::now_v7().to_string()).expect("a UUID is ASCII"),
+        _ => new(),
     }
+}
+
+/// Random bits from this thread's generator: a system call for each request would cost more than all else here.
+fn new() -> HeaderValue {
+    let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let millis = u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX);
+    let id = Builder::from_unix_timestamp_millis(millis, &rand::random()).into_uuid();
+    HeaderValue::from_str(id.hyphenated().encode_lower(&mut Uuid::encode_buffer())).expect("a UUID is ASCII")
 }
 
 fn is_valid(id: &HeaderValue) -> bool {

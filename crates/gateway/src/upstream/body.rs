@@ -87,12 +87,15 @@ impl Progress {
 
 /// What is read of a body before a replica wants it.
 const AHEAD: usize = 64 * 1024;
+/// A frame takes memory, too, and there is one for each chunk.
+const AHEAD_FRAMES: usize = 64;
 
 /// The client's body.
 #[derive(Debug)]
 pub(crate) struct RequestBody {
-    /// Read already.
+    /// Read already, and how many bytes that is.
     ahead: VecDeque<Frame<Bytes>>,
+    ahead_bytes: usize,
     /// The rest; `None` is an empty one.
     inner: Option<Incoming>,
     progress: Arc<Progress>,
@@ -102,7 +105,7 @@ impl RequestBody {
     pub(crate) fn new(inner: Incoming) -> Self {
         let empty = inner.is_end_stream();
         let progress = Arc::new(Progress::new(empty));
-        Self { ahead: VecDeque::new(), inner: Some(inner).filter(|_| !empty), progress }
+        Self { ahead: VecDeque::new(), ahead_bytes: 0, inner: Some(inner).filter(|_| !empty), progress }
     }
 
     pub(crate) fn none() -> Self {
@@ -111,13 +114,13 @@ impl RequestBody {
 
     /// An empty body that tells of itself by the `progress` of another empty one.
     pub(crate) fn empty(progress: &Arc<Progress>) -> Self {
-        Self { ahead: VecDeque::new(), inner: None, progress: Arc::clone(progress) }
+        Self { ahead: VecDeque::new(), ahead_bytes: 0, inner: None, progress: Arc::clone(progress) }
     }
 
     /// Bytes that stand for the body that `progress` is of, which was read to its end.
     pub(crate) fn whole(bytes: Bytes, progress: &Arc<Progress>) -> Self {
-        let ahead = VecDeque::from([Frame::data(bytes)]);
-        Self { ahead, inner: None, progress: Arc::clone(progress) }
+        let ahead_bytes = bytes.len();
+        Self { ahead: VecDeque::from([Frame::data(bytes)]), ahead_bytes, inner: None, progress: Arc::clone(progress) }
     }
 
     pub(crate) fn progress(&self) -> &Arc<Progress> {
@@ -128,11 +131,13 @@ impl RequestBody {
     pub(crate) async fn read_ahead(&mut self) {
         poll_fn(|cx| {
             while let Some(inner) = &mut self.inner
-                && self.ahead.iter().map(length).sum::<usize>() < AHEAD
+                && self.ahead_bytes < AHEAD
+                && self.ahead.len() < AHEAD_FRAMES
             {
                 match ready!(Pin::new(inner).poll_frame(cx)) {
                     Some(Ok(frame)) => {
                         self.progress.passed(length(&frame));
+                        self.ahead_bytes += length(&frame);
                         self.ahead.push_back(frame);
                     }
                     Some(Err(_)) => return Poll::Ready(()),
@@ -155,6 +160,7 @@ impl Body for RequestBody {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         if let Some(frame) = self.ahead.pop_front() {
+            self.ahead_bytes -= length(&frame);
             self.progress.set(if self.is_end_stream() { COMPLETE } else { FLOWING });
             return Poll::Ready(Some(Ok(frame)));
         }
@@ -183,7 +189,7 @@ impl Body for RequestBody {
     }
 
     fn size_hint(&self) -> SizeHint {
-        let ahead = self.ahead.iter().map(length).sum::<usize>() as u64;
+        let ahead = self.ahead_bytes as u64;
         let rest = self.inner.as_ref().map_or(SizeHint::with_exact(0), Incoming::size_hint);
         let mut all = SizeHint::new();
         all.set_lower(ahead + rest.lower());

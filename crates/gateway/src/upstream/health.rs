@@ -62,6 +62,7 @@ impl Health {
     }
 
     /// Out because of what it did to requests.
+    #[cfg(test)]
     pub(crate) fn fails(&self) -> bool {
         self.standing.load(Ordering::Relaxed) == FAILS
     }

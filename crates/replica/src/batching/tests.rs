@@ -26,8 +26,8 @@ impl Predictor for Echo {
         unreachable!("it is asked in batches")
     }
 
-    fn concurrency(&self) -> usize {
-        1
+    fn concurrency(&self) -> Option<usize> {
+        Some(1)
     }
 
     fn describe(&self) -> Map<String, Value> {

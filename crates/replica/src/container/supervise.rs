@@ -1,6 +1,6 @@
 //! Keeps the user's server running.
 
-use std::{future::pending, sync::Arc, time::Duration};
+use std::{future::pending, time::Duration};
 
 use tokio::{
     sync::{mpsc, watch},
@@ -58,7 +58,7 @@ impl Supervisor {
         failure: mpsc::UnboundedSender<Error>,
     ) -> Result<(Self, watch::Receiver<Place>), Error> {
         let server = launch.start().await.map_err(|reason| Error::ServerStart { reason })?;
-        let (place, seen) = watch::channel(Place::Up(Arc::new(Connections::to(server.port))));
+        let (place, seen) = watch::channel(Place::Up(Connections::to(server.port)));
         Ok((Self { launch, watching, server, place, stopped, failure }, seen))
     }
 
@@ -82,7 +82,7 @@ impl Supervisor {
             match self.replace(&mut pause).await {
                 Some(Ok(server)) => {
                     tracing::info!(pid = server.pid(), "a new server is ready");
-                    self.place.send_replace(Place::Up(Arc::new(Connections::to(server.port))));
+                    self.place.send_replace(Place::Up(Connections::to(server.port)));
                     self.server = server;
                 }
                 Some(Err(error)) => {

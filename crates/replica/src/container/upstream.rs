@@ -5,7 +5,7 @@
 
 use std::{
     net::Ipv4Addr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, Weak},
     time::Duration,
 };
 
@@ -67,8 +67,10 @@ pub(crate) struct Lease {
 pub(crate) type Tunnel = (OnUpgrade, OnUpgrade);
 
 impl Connections {
-    pub(super) fn to(port: u16) -> Self {
-        Self { port, idle: Mutex::default() }
+    pub(super) fn to(port: u16) -> Arc<Self> {
+        let connections = Arc::new(Self { port, idle: Mutex::default() });
+        tokio::spawn(close_idle(Arc::downgrade(&connections)));
+        connections
     }
 
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<(SendRequest<Incoming>, Instant)>> {
@@ -99,6 +101,15 @@ impl Connections {
             }
         });
         Ok(sender)
+    }
+}
+
+/// Also when no request comes any more: a server may have only one connection at a time to give.
+async fn close_idle(connections: Weak<Connections>) {
+    loop {
+        sleep(IDLE).await;
+        let Some(connections) = connections.upgrade() else { return };
+        connections.idle().retain(|(_, since)| since.elapsed() < IDLE);
     }
 }
 
@@ -221,5 +232,24 @@ fn remove_hop_by_hop(headers: &mut HeaderMap) {
         .collect();
     for name in named.iter().chain(&[CONNECTION, KEEP_ALIVE, PROXY_CONNECTION, TE, TRANSFER_ENCODING, UPGRADE]) {
         headers.remove(name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{io::AsyncReadExt as _, net::TcpListener};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_that_nobody_uses_is_closed() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let home = Connections::to(listener.local_addr().unwrap().port());
+        let sender = home.open().await.unwrap();
+        let (mut server, _) = listener.accept().await.unwrap();
+        Lease { sender: Some(sender), home: Arc::clone(&home) }.done();
+        let end = tokio::time::timeout(20 * IDLE, server.read(&mut [0])).await;
+        assert_eq!(end.expect("it is closed").unwrap(), 0);
+        assert!(home.kept().is_none());
     }
 }

@@ -147,8 +147,8 @@ impl Predictor for Pool {
     }
 
     /// The pool has its own queue, from which a worker takes without anybody being woken first.
-    fn concurrency(&self) -> usize {
-        usize::MAX
+    fn concurrency(&self) -> Option<usize> {
+        None
     }
 
     fn forgets_callers(&self) -> bool {

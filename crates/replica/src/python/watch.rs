@@ -63,7 +63,7 @@ fn replace_if_it_hangs(seat: &mut Seat, watching: &Watching) {
             held.hung = true;
             let limit = minutes(watching.request);
             tracing::error!(%request_id, pid, "this request is at work for more than {limit}: its process is replaced");
-        } else if held.left.is_some_and(|left| now - left > watching.abandoned) {
+        } else if held.left.is_some_and(|left| now - left.max(begun) > watching.abandoned) {
             held.hung = true;
             let limit = minutes(watching.abandoned);
             let text = "goes on for more than";

@@ -195,6 +195,8 @@ impl Process {
             _ = &mut reading => {}
             () = worker.hangs.notified() => {
                 self.child.tell_where_and_kill().await;
+                // Other threads of it may have answered.
+                let _ = timeout(LAST_WORDS, &mut reading).await;
             }
             () = async {
                 worker.link.write_rest().await;

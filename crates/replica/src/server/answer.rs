@@ -94,17 +94,8 @@ impl Service {
         }
         let protocol = Protocol::of(request.uri().path());
         let outcome = match *request.method() {
-            _ if self.predictor.upstream().is_some() => self.pass_on(&id, request, open).await,
-            Method::POST => {
-                let mut counted = self.metrics.begin();
-                let span = self.metrics.span(&request, &id);
-                let outcome = self.predict(&id, request, span.as_ref()).await;
-                let error = outcome.as_ref().err();
-                counted.ended(error.map(Refusal::kind));
-                let status = outcome.as_ref().map_or_else(Refusal::status, Response::status);
-                self.metrics.answered(span, status, error.map(Refusal::kind));
-                outcome
-            }
+            _ if self.predictor.upstream().is_some() => self.measured(&id, request, Some(open)).await,
+            Method::POST => self.measured(&id, request, None).await,
             Method::GET | Method::HEAD => self.page(&request),
             _ => Err(Refusal::MethodNotAllowed),
         };
@@ -117,6 +108,26 @@ impl Service {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         response
+    }
+
+    /// `open`: for a request that is passed on.
+    async fn measured(
+        &self,
+        id: &str,
+        request: http::Request<Incoming>,
+        open: Option<mpsc::Sender<Infallible>>,
+    ) -> Result<Response, Refusal> {
+        let mut counted = self.metrics.begin();
+        let span = self.metrics.span(&request, id);
+        let outcome = match open {
+            Some(open) => self.pass_on(id, request, open, span.as_ref()).await,
+            None => self.predict(id, request, span.as_ref()).await,
+        };
+        let error = outcome.as_ref().err();
+        counted.ended(error.map(Refusal::kind));
+        let status = outcome.as_ref().map_or_else(Refusal::status, Response::status);
+        self.metrics.answered(span, status, error.map(Refusal::kind));
+        outcome
     }
 
     fn page(&self, request: &http::Request<Incoming>) -> Result<Response, Refusal> {
@@ -137,13 +148,21 @@ impl Service {
         id: &str,
         mut request: http::Request<Incoming>,
         open: mpsc::Sender<Infallible>,
+        span: Option<&Span>,
     ) -> Result<Response, Refusal> {
-        let slot = self.admission.enter().ok_or(Refusal::Overloaded)?.slot().await;
+        let place = self.admission.enter().ok_or(Refusal::Overloaded)?;
+        let waits = Stage::begin(&self.metrics, What::Queue, span);
+        let slot = place.slot().await;
+        waits.end(false);
+        let works = Stage::begin(&self.metrics, What::Predict, span);
+        works.tell(request.headers_mut());
         let upstream = self.predictor.upstream().ok_or(Refusal::MethodNotAllowed)?;
         if let Ok(value) = HeaderValue::from_str(id) {
             request.headers_mut().entry(REQUEST_ID).or_insert(value);
         }
-        let (response, lease, tunnel) = upstream.send(request).await.map_err(Refusal::Predict)?;
+        let outcome = upstream.send(request).await;
+        works.end(outcome.is_err());
+        let (response, lease, tunnel) = outcome.map_err(Refusal::Predict)?;
         let Some((ours, theirs)) = tunnel else {
             return Ok(response.map(|body| Body::Passed(Passed::new(body, lease, slot))));
         };
@@ -237,9 +256,11 @@ impl Service {
     }
 }
 
-fn admission(spec: &ReplicaSpec, in_flight: usize) -> Admission {
-    let usual = in_flight.max(DEFAULT_REPLICA_CONCURRENCY as usize);
-    Admission::new(in_flight, spec.max_replica_concurrency.map_or(usual, |most| most as usize))
+fn admission(spec: &ReplicaSpec, in_flight: Option<usize>) -> Admission {
+    let usual = DEFAULT_REPLICA_CONCURRENCY as usize;
+    let usual = in_flight.map_or(usual, |in_flight| in_flight.max(usual));
+    let all = spec.max_replica_concurrency.map_or(usual, |most| most as usize);
+    Admission::new(in_flight.unwrap_or(all), all)
 }
 
 /// Whose form of errors the caller reads.

@@ -309,3 +309,18 @@ async fn what_is_above_max_concurrency_and_queue_is_refused() {
     assert_eq!(ask(&running, "GET", "/").await.status, 201);
     running.stopped().await.unwrap();
 }
+
+#[tokio::test]
+async fn what_is_passed_on_is_measured() {
+    let ground = ground(None);
+    let running = ground.ready().await;
+    told(&running).await;
+    let page = crate::metrics::page(&running).await;
+    for wanted in [
+        "cortex_replica_requests_total{outcome=\"ok\"} 1",
+        "cortex_replica_queue_duration_seconds_count 1",
+        "cortex_replica_predict_duration_seconds_count 1",
+    ] {
+        assert!(page.lines().any(|line| line == wanted), "{wanted} is not in\n{page}");
+    }
+}

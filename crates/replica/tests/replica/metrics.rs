@@ -20,7 +20,7 @@ class PythonPredictor:
         return payload["n"]
 "#;
 
-async fn page(running: &Running) -> String {
+pub async fn page(running: &Running) -> String {
     let request = http::Request::get("/metrics").header(telemetry::SCRAPE_HEADER, "1").body(Full::default()).unwrap();
     let answer = running.connect().await.send(request).await;
     assert_eq!(answer.status, 200);

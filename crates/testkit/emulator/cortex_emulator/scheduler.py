@@ -9,7 +9,8 @@ import math
 from typing import Any
 
 from moto.core.utils import utcnow
-from moto.ecs.models import ecs_backends
+from moto.ecs.exceptions import TaskDefinitionNotFoundException
+from moto.ecs.models import TaskDefinition, ecs_backends
 from moto.moto_api._internal import mock_random
 
 from . import agents, placement
@@ -134,7 +135,7 @@ class _Round:
     def _start(self) -> None:
         if self.primary["rolloutState"] == "FAILED":
             return
-        definition = self.ecs.describe_task_definition(self.primary["taskDefinition"])
+        definition = self._definition()
         while len(self.current()) < self.wanted and len(self.live()) < max(self.upper, 1):
             task = ServiceTask(self.service, self.primary["id"], definition, self._provider())
             if not self._try_to_place(task) and not self._waits(task):
@@ -143,6 +144,19 @@ class _Round:
                 event(self.service, f"(service {self.service.name}) was unable to place a task because {reason}.")
                 return
             self.tasks.append(task)
+
+    def _definition(self) -> TaskDefinition:
+        """A service goes on with a definition that was deregistered, which moto forgets.
+
+        AWS: AmazonECS/latest/APIReference/API_DeregisterTaskDefinition.html
+        """
+        arn = self.primary["taskDefinition"]
+        try:
+            self.service.definition_in_use = self.ecs.describe_task_definition(arn)
+        except TaskDefinitionNotFoundException:
+            if getattr(self.service, "definition_in_use", None) is None or self.service.definition_in_use.arn != arn:
+                raise
+        return self.service.definition_in_use
 
     def _provider(self) -> str | None:
         """By base first, then by weight."""

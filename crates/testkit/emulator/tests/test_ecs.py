@@ -65,6 +65,17 @@ class EcsCase(EmulatorCase):
 
 class Services(EcsCase):
     @about("services_run", mode="plain")
+    def test_a_service_goes_on_with_a_definition_that_was_deregistered(self):
+        self.cluster()
+        definition = self.definition()
+        self.service(definition=definition)
+        self.ecs.deregister_task_definition(taskDefinition=definition)
+        self.ecs.stop_task(cluster="c", task=self.tasks()[0]["taskArn"])
+        self.assertEqual(self.described()["runningCount"], 1)
+        self.ecs.update_service(cluster="c", service="s", desiredCount=2)
+        self.assertEqual(self.described()["runningCount"], 2)
+
+    @about("services_run", mode="plain")
     def test_a_service_becomes_stable(self):
         self.cluster()
         made = self.service(count=2, deploymentConfiguration={"minimumHealthyPercent": 50})

@@ -90,7 +90,7 @@ fn elements<T: Fixed>(input: &Input, count: usize, bytes: &[u8]) -> Result<Vec<T
 fn strings(input: &Input, count: usize, mut bytes: &[u8]) -> Result<Vec<String>, String> {
     let name = &input.name;
     let mut strings = Vec::new();
-    while let Some((length, rest)) = bytes.split_first_chunk::<4>() {
+    while let Some((length, rest)) = bytes.split_first_chunk::<4>().filter(|_| strings.len() < count) {
         let index = strings.len();
         let length = u32::from_le_bytes(*length) as usize;
         let Some((text, rest)) = rest.split_at_checked(length) else {
@@ -104,7 +104,11 @@ fn strings(input: &Input, count: usize, mut bytes: &[u8]) -> Result<Vec<String>,
         bytes = rest;
     }
     if !bytes.is_empty() {
-        return Err(format!("input `{name}` ends with {} bytes that are no string", bytes.len()));
+        return Err(format!(
+            "input `{name}` has {} bytes behind its {} strings; its shape has {count} elements",
+            bytes.len(),
+            strings.len()
+        ));
     }
     if strings.len() != count {
         return Err(format!("input `{name}` has {} strings, but its shape has {count} elements", strings.len()));

@@ -10,7 +10,7 @@ import threading
 from typing import NoReturn, Optional, Tuple
 
 HEAD = struct.Struct(">BxxxIII")
-LIMIT = 2**32 - 1
+LIMIT = 2**30
 # What one system call reads, and up to which size a body is copied behind its head to be written with one.
 CHUNK = 64 * 1024
 
