@@ -103,12 +103,11 @@ fn strings(input: &Input, count: usize, mut bytes: &[u8]) -> Result<Vec<String>,
         strings.push(text.to_owned());
         bytes = rest;
     }
+    if !bytes.is_empty() && strings.len() < count {
+        return Err(format!("input `{name}` ends with {} bytes that are no string", bytes.len()));
+    }
     if !bytes.is_empty() {
-        return Err(format!(
-            "input `{name}` has {} bytes behind its {} strings; its shape has {count} elements",
-            bytes.len(),
-            strings.len()
-        ));
+        return Err(format!("input `{name}` goes on for {} bytes after its {count} elements", bytes.len()));
     }
     if strings.len() != count {
         return Err(format!("input `{name}` has {} strings, but its shape has {count} elements", strings.len()));
@@ -211,7 +210,9 @@ mod tests {
             "string 0 of input `x` has 4294967295 bytes, but 2 are left"
         );
         assert_eq!(refused(Element::Text, 2, b"\x01\0\0\0a"), "input `x` has 1 strings, but its shape has 2 elements");
-        assert_eq!(refused(Element::Text, 1, b"\x01\0\0\0a\0"), "input `x` ends with 1 bytes that are no string");
+        assert_eq!(refused(Element::Text, 2, b"\x01\0\0\0a\0"), "input `x` ends with 1 bytes that are no string");
+        let more = "input `x` goes on for 1 bytes after its 1 elements";
+        assert_eq!(refused(Element::Text, 1, b"\x01\0\0\0a\0"), more);
         let no_text = "string 0 of input `x` is not UTF-8 text without NUL characters";
         assert_eq!(refused(Element::Text, 1, b"\x01\0\0\0\xff"), no_text);
         assert_eq!(refused(Element::Text, 1, b"\x01\0\0\0\0"), no_text);
