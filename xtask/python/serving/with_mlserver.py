@@ -1,3 +1,4 @@
+from fastapi import Request
 from mlserver import MLModel
 from mlserver.handlers import custom_handler
 from predictor import PythonPredictor
@@ -9,5 +10,5 @@ class Scores(MLModel):
         return True
 
     @custom_handler(rest_path="/predict")
-    async def scores(self, x: list) -> dict:
-        return self.predictor.predict({"x": x})
+    async def scores(self, request: Request) -> dict:
+        return self.predictor.predict(await request.json())

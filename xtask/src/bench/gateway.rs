@@ -1,7 +1,7 @@
 //! The gateway beside nginx and HAProxy, which do the same: TLS, a check of the key, and the request on to a server over
 //! connections that are kept. One processor for the proxy, another for the load and the server behind.
 //!
-//! The gateway runs in a program of its own (`crates/gateway/examples/serve.rs`), since it needs no AWS to be measured.
+//! The gateway runs in a program of its own (`crates/gateway/examples/gate.rs`), since it needs no AWS to be measured.
 
 mod proxies;
 mod table;

@@ -15,6 +15,8 @@ use crate::run;
 
 /// For a server to take connections.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// For it to end by itself.
+const GRACE: Duration = Duration::from_secs(5);
 /// Linux counts processor time in hundredths of a second for programs (USER_HZ).
 const TICKS_PER_SECOND: f64 = 100.0;
 
@@ -80,18 +82,27 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Its own processes first: nginx's workers outlive a master that is killed.
-        for pid in self.tree().into_iter().rev() {
-            let _ = run::program("kill").args(["-TERM", &pid.to_string()]).stderr(Stdio::null()).status();
-        }
+        // All that it started: nginx's workers and LitServe's servers outlive what started them.
+        let tree = self.tree();
+        let signal = |name: &str, pid: &u32| {
+            let _ = run::program("kill").args([name, &pid.to_string()]).stderr(Stdio::null()).status();
+        };
+        tree.iter().rev().for_each(|pid| signal("-TERM", pid));
         let begun = Instant::now();
-        while matches!(self.child.try_wait(), Ok(None)) {
-            if begun.elapsed() > Duration::from_secs(5) {
-                let _ = self.child.kill();
+        while tree.iter().any(|pid| is_alive(*pid)) {
+            let _ = self.child.try_wait();
+            if begun.elapsed() > GRACE {
+                tree.iter().filter(|pid| is_alive(**pid)).for_each(|pid| signal("-KILL", pid));
             }
             sleep(Duration::from_millis(20));
         }
     }
+}
+
+/// A process that has ended and that nobody has asked about yet is not.
+fn is_alive(pid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with(['Z', 'X']))
 }
 
 /// proc(5), `/proc/pid/stat`: utime and stime are fields 14 and 15, and the name in field 2 may hold spaces.

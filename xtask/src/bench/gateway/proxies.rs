@@ -104,7 +104,7 @@ impl Ground {
             Proxy::Cortex => {
                 let _ = fs::remove_dir_all(self.home());
                 fs::create_dir_all(self.home())?;
-                let mut command = pinned(&self.proxy_processors, self.examples.join("serve"));
+                let mut command = pinned(&self.proxy_processors, self.examples.join("gate"));
                 command.arg(self.home()).args([proxy.address(), ORIGIN]);
                 command.args([apis.to_string(), replicas.to_string()]);
                 command

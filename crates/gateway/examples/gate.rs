@@ -1,6 +1,6 @@
 //! The gateway alone, in front of whatever answers at the addresses given: what `cargo xtask bench gateway` measures.
 //!
-//! `serve DIRECTORY LISTEN ORIGIN [APIS REPLICAS]`. Its routes hold APIS (1) APIs `/api-0`, `/api-1`, ..., the first with REPLICAS (1)
+//! `gate DIRECTORY LISTEN ORIGIN [APIS REPLICAS]`. Its routes hold APIS (1) APIs `/api-0`, `/api-1`, ..., the first with REPLICAS (1)
 //! replicas, the others with one each; all of them are ORIGIN. Certificate (`ca.pem`) and key (`key`) are left in
 //! DIRECTORY.
 
