@@ -14,6 +14,7 @@ use http::{
 };
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt as _, Full};
+use transport::remove_hop_by_hop;
 
 use crate::{
     error::{Error, Retry},
@@ -50,12 +51,7 @@ pub(crate) fn reply(
     method: &Method,
     record: Record,
 ) -> Response<ResponseBody> {
-    let (mut head, body) = response.into_parts();
-    headers::remove_hop_by_hop(&mut head.headers);
-    // The server writes the version that the client speaks.
-    head.version = Version::HTTP_11;
-    head.extensions.clear();
-    finish(Response::from_parts(head, Content::Reply(body)), grant, id, method, Some(record))
+    passed_on(response.map(Content::Reply), grant, id, method, record)
 }
 
 /// What an old client gets.
@@ -66,11 +62,22 @@ pub(crate) fn whole(
     method: &Method,
     record: Record,
 ) -> Response<ResponseBody> {
-    let (mut head, body) = response.into_parts();
-    headers::remove_hop_by_hop(&mut head.headers);
-    head.version = Version::HTTP_11;
-    head.extensions.clear();
-    finish(Response::from_parts(head, Content::Text(Full::from(body))), grant, id, method, Some(record))
+    passed_on(response.map(|body| Content::Text(Full::from(body))), grant, id, method, record)
+}
+
+/// What a replica said, without what was about its connection.
+fn passed_on(
+    mut response: Response<Content>,
+    grant: &Grant,
+    id: HeaderValue,
+    method: &Method,
+    record: Record,
+) -> Response<ResponseBody> {
+    remove_hop_by_hop(response.headers_mut());
+    // The server writes the version that the client speaks.
+    *response.version_mut() = Version::HTTP_11;
+    response.extensions_mut().clear();
+    finish(response, grant, id, method, Some(record))
 }
 
 /// A replica's 101. The record goes on with what follows.
@@ -82,7 +89,7 @@ pub(crate) fn switched(
 ) -> Response<ResponseBody> {
     let (mut head, ()) = response.into_parts();
     let protocol = head.headers.remove(UPGRADE);
-    headers::remove_hop_by_hop(&mut head.headers);
+    remove_hop_by_hop(&mut head.headers);
     if let Some(protocol) = protocol {
         headers::switch(&mut head.headers, protocol);
     }

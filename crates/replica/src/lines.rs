@@ -1,6 +1,10 @@
 //! Output of other programs, line by line, whatever they print: no line end, no UTF-8, a gigabyte on one line.
 
-use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncRead, BufReader};
+use tokio::{
+    io::{AsyncBufRead, AsyncBufReadExt as _, AsyncRead, BufReader},
+    process::Child,
+    task::JoinHandle,
+};
 
 /// The longest line passed on, in bytes; the rest of it is dropped.
 pub(crate) const MAX_LINE: usize = 16 * 1024;
@@ -13,6 +17,27 @@ pub(crate) async fn each_line(source: impl AsyncRead + Unpin, mut each: impl FnM
         let text = String::from_utf8_lossy(&line);
         each(text.trim_end_matches('\r'));
     }
+}
+
+/// Calls `each` for every line that a child writes to a pipe, with the name of the stream. Ends when both streams have.
+pub(crate) fn output_of(
+    child: &mut Child,
+    each: impl Fn(&'static str, &str) + Send + Sync + 'static,
+) -> JoinHandle<()> {
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    tokio::spawn(async move {
+        let out = async {
+            if let Some(pipe) = stdout {
+                each_line(pipe, |line| each("stdout", line)).await;
+            }
+        };
+        let err = async {
+            if let Some(pipe) = stderr {
+                each_line(pipe, |line| each("stderr", line)).await;
+            }
+        };
+        tokio::join!(out, err);
+    })
 }
 
 /// Puts the next line without its end into `line`; false at the end of the file.

@@ -42,6 +42,7 @@ pub(super) fn run(options: &Options) -> Result<()> {
         ("nginx", "nginx"),
         ("haproxy", "haproxy"),
         ("wrk", "wrk"),
+        ("curl", "curl"),
         ("openssl", "openssl"),
         ("taskset", "util-linux"),
     ])?;

@@ -32,7 +32,7 @@ struct Measured {
 }
 
 pub(super) fn run(options: &Options) -> Result<()> {
-    debian::provide(&[("wrk", "wrk"), ("taskset", "util-linux")])?;
+    debian::provide(&[("curl", "curl"), ("wrk", "wrk"), ("taskset", "util-linux")])?;
     run::stage("replica", &mut run::cargo(&["build", "--release", "-p", "replica", "--examples"]))?;
     let scratch = run::target()?.join("bench").join("replica");
     fs::create_dir_all(&scratch)?;

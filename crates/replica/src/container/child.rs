@@ -22,7 +22,7 @@ use tokio::{
 };
 
 use super::probe;
-use crate::{error::minutes, lines::each_line};
+use crate::{error::minutes, lines::output_of};
 
 /// The first line keeps the pipe aside; the second is the guard, which has no other file open and no parent that would
 /// have to wait for it; the third becomes the server.
@@ -132,23 +132,9 @@ fn free_port() -> io::Result<u16> {
 impl Server {
     fn of(mut child: Child, port: u16) -> Self {
         let pid = child.id().unwrap_or_default();
-        let (stdout, stderr, guard) = (child.stdout.take(), child.stderr.take(), child.stdin.take());
-        let output = tokio::spawn(async move {
-            tokio::join!(
-                async {
-                    if let Some(pipe) = stdout {
-                        let log = |line: &str| tracing::info!(target: "container", stream = "stdout", pid, "{line}");
-                        each_line(pipe, log).await;
-                    }
-                },
-                async {
-                    if let Some(pipe) = stderr {
-                        let log = |line: &str| tracing::info!(target: "container", stream = "stderr", pid, "{line}");
-                        each_line(pipe, log).await;
-                    }
-                },
-            );
-        });
+        let guard = child.stdin.take();
+        let log = move |stream: &str, line: &str| tracing::info!(target: "container", stream, pid, "{line}");
+        let output = output_of(&mut child, log);
         Self { child, pid, port, output, _guard: guard }
     }
 

@@ -10,8 +10,8 @@ use std::{
 };
 
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Version,
-    header::{CONNECTION, TE, TRANSFER_ENCODING, UPGRADE},
+    HeaderMap, HeaderValue, Request, Response, StatusCode, Version,
+    header::{CONNECTION, TE, UPGRADE},
 };
 use hyper::{
     body::Incoming,
@@ -25,6 +25,8 @@ use tokio::{
     time::{Instant, sleep},
 };
 
+use transport::remove_hop_by_hop;
+
 use crate::predictor::PredictError;
 
 /// Shorter than any server's patience with idle connections.
@@ -33,8 +35,6 @@ const IDLE: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(20);
 
-const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
-const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 const TRAILERS: HeaderValue = HeaderValue::from_static("trailers");
 
 /// Where the server is.
@@ -219,20 +219,6 @@ fn upgrade(headers: &HeaderMap) -> Option<HeaderValue> {
     let mut options = headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
     let asked = options.any(|value| value.split(',').any(|option| option.trim().eq_ignore_ascii_case("upgrade")));
     headers.get(UPGRADE).filter(|_| asked).cloned()
-}
-
-/// RFC 9110, 7.6.1. `Trailer` stays: it is about the message.
-fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    let named: Vec<HeaderName> = headers
-        .get_all(CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .filter_map(|name| name.trim().parse().ok())
-        .collect();
-    for name in named.iter().chain(&[CONNECTION, KEEP_ALIVE, PROXY_CONNECTION, TE, TRANSFER_ENCODING, UPGRADE]) {
-        headers.remove(name);
-    }
 }
 
 #[cfg(test)]

@@ -32,7 +32,7 @@ use super::{
     link::Link,
     watch,
 };
-use crate::lines::each_line;
+use crate::lines::output_of;
 
 /// How long the answers that a dead worker had already written may take to be read, and how long a worker that closed
 /// its socket may take to end.
@@ -211,23 +211,8 @@ impl Process {
 impl Interpreter {
     fn of(mut child: Child) -> Self {
         let pid = child.id().unwrap_or_default();
-        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-        let output = tokio::spawn(async move {
-            tokio::join!(
-                async {
-                    if let Some(pipe) = stdout {
-                        let log = |line: &str| tracing::info!(target: "predictor", stream = "stdout", pid, "{line}");
-                        each_line(pipe, log).await;
-                    }
-                },
-                async {
-                    if let Some(pipe) = stderr {
-                        let log = |line: &str| tracing::info!(target: "predictor", stream = "stderr", pid, "{line}");
-                        each_line(pipe, log).await;
-                    }
-                },
-            );
-        });
+        let log = move |stream: &str, line: &str| tracing::info!(target: "predictor", stream, pid, "{line}");
+        let output = output_of(&mut child, log);
         Self { child, pid, output }
     }
 
