@@ -96,6 +96,8 @@ impl Drop for Server {
             }
             sleep(Duration::from_millis(20));
         }
+        // Its first thread may have ended before those that hold its sockets still.
+        let _ = self.child.wait();
     }
 }
 
