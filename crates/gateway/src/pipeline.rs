@@ -7,9 +7,8 @@ use http::{
     HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version,
     header::{CONNECTION, RETRY_AFTER, WWW_AUTHENTICATE},
 };
-use hyper::body::Incoming;
 use telemetry::Tracer;
-use transport::{Peer, is_plainly_framed};
+use transport::{Incoming, Peer, is_plainly_framed};
 
 use crate::{
     Timeouts, browser,

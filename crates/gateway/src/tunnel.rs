@@ -13,13 +13,11 @@ use std::{
 
 use bytes::Bytes;
 use http::{HeaderValue, Request};
-use hyper::upgrade::{OnUpgrade, Upgraded};
-use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf, copy_bidirectional},
     time::sleep_until,
 };
-use transport::{Stream, Tunnels};
+use transport::{Stream, Tunnels, Upgraded};
 
 use crate::{
     gate::Place,
@@ -31,7 +29,6 @@ use crate::{
 /// A client that asks for another protocol.
 pub(crate) struct Switch {
     pub(crate) protocols: HeaderValue,
-    client: OnUpgrade,
     tunnels: Tunnels,
     progress: Arc<Progress>,
 }
@@ -50,18 +47,16 @@ impl Switch {
     pub(crate) fn asked(request: &mut Request<RequestBody>) -> Option<Self> {
         let protocols = headers::upgrade(request)?;
         let tunnels = request.extensions_mut().remove()?;
-        let client = hyper::upgrade::on(&mut *request);
         let progress = Arc::clone(request.body().progress());
-        progress.is_complete().then_some(Self { protocols, client, tunnels, progress })
+        progress.is_complete().then_some(Self { protocols, tunnels, progress })
     }
 
     /// Begins as soon as the client has its 101, and runs to the end by itself. `idle`: how long it may be quiet.
     pub(crate) fn run(self, replica: ReplicaEnd, record: Record, idle: Duration) {
-        let Self { client, tunnels, progress, .. } = self;
-        tunnels.run(async move {
+        let Self { tunnels, progress, .. } = self;
+        tunnels.run(move |client| async move {
             let ReplicaEnd { stream, early, in_flight: _in_flight, place: _place } = replica;
-            let Ok(client) = client.await else { return };
-            let client = ClientEnd { io: TokioIo::new(client), record, progress };
+            let client = ClientEnd { io: client, record, progress };
             if let Err(error) = client.join(stream, &early, idle).await {
                 tracing::debug!(%error, "a tunnel broke");
             }
@@ -71,7 +66,7 @@ impl Switch {
 
 /// The client's side, where all bytes are counted.
 struct ClientEnd {
-    io: TokioIo<Upgraded>,
+    io: Upgraded,
     record: Record,
     progress: Arc<Progress>,
 }

@@ -21,7 +21,7 @@ use transport::Address;
 use crate::metrics::VersionMetrics;
 
 pub(crate) use body::{Progress, ReplyBody, RequestBody};
-pub(crate) use connection::{Connection, Unsent};
+pub(crate) use connection::{Connection, NoReply};
 
 use health::{Health, Why};
 
@@ -117,7 +117,7 @@ impl Upstream {
     /// An idle connection that is still good, as far as can be known.
     pub(crate) async fn idle(&self) -> Option<Connection> {
         while let Some(mut connection) = self.pop(Instant::now()) {
-            if std::future::poll_fn(|cx| std::task::Poll::Ready(connection.poll_usable(cx))).await {
+            if std::future::poll_fn(|cx| std::task::Poll::Ready(connection.is_usable(cx))).await {
                 return Some(connection);
             }
         }
@@ -135,7 +135,7 @@ impl Upstream {
     }
 
     /// Keeps a connection whose exchange is complete, unless it is of no more use.
-    pub(crate) fn give_back(&self, mut connection: Connection, now: Instant) {
+    pub(crate) fn give_back(&self, connection: Connection, now: Instant) {
         if !connection.is_idle() {
             return;
         }

@@ -6,11 +6,10 @@
 //! repeated, and only twice, since it may be the request that kills replicas. A replica that does not answer in time is
 //! slow rather than gone; asking another would double the load.
 
-use std::{error::Error as StdError, pin::pin, sync::Arc, time::Instant};
+use std::{error::Error as StdError, sync::Arc, time::Instant};
 
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, header::UPGRADE};
-use hyper::body::Incoming;
-use tokio::time::sleep_until;
+use transport::Failed;
 
 use super::{choose::choose, record::Record};
 use crate::{
@@ -19,7 +18,7 @@ use crate::{
     gate::Place,
     snapshot::{Api, Table},
     tunnel::ReplicaEnd,
-    upstream::{Connection, InFlight, Progress, ReplyBody, RequestBody, Unsent, is_gateway_failure},
+    upstream::{Connection, InFlight, NoReply, Progress, ReplyBody, RequestBody, is_gateway_failure},
 };
 
 /// Replicas, or connections, that one request is tried on.
@@ -75,11 +74,9 @@ pub(crate) async fn forward(
         }
         let Lost { error, unsent, reused } = match outcome {
             Ok((response, connection)) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
-                let Some((stream, early)) = connection.into_parts() else {
-                    return Err(Failure { error: Error::BadReply("101 and no connection".into()), unsent: None });
-                };
+                let (stream, early) = connection.into_parts();
                 let replica = ReplicaEnd { stream, early, in_flight: chosen, place };
-                return Ok(Forwarded::Switched(response.map(drop), replica));
+                return Ok(Forwarded::Switched(response, replica));
             }
             Ok((response, connection)) => {
                 let reply = ReplyBody::wrap(response, connection, chosen, progress, place);
@@ -110,7 +107,7 @@ pub(crate) async fn forward(
 
 /// Whether the replica did well, if the outcome says anything of it. (Of connections, it knows itself.) `had_time`: it is not
 /// for want of time, spent in the queue or on others, that it was late.
-fn verdict(outcome: &Result<(Response<Incoming>, Connection), Lost>, had_time: bool) -> Option<bool> {
+fn verdict(outcome: &Result<(Response<()>, Connection), Lost>, had_time: bool) -> Option<bool> {
     match outcome {
         Err(Lost { error: Error::Deadline(_), .. }) if !had_time => None,
         Ok((response, _)) => Some(!is_gateway_failure(response.status())),
@@ -125,7 +122,7 @@ async fn attempt(
     mut request: Request<RequestBody>,
     timeouts: &Timeouts,
     progress: &Progress,
-) -> Result<(Response<Incoming>, Connection), Lost> {
+) -> Result<(Response<()>, Connection), Lost> {
     let upstream = chosen.upstream();
     if let Some(connection) = upstream.idle().await {
         match exchange(connection, request, timeouts, progress, true).await {
@@ -151,34 +148,21 @@ async fn exchange(
     timeouts: &Timeouts,
     progress: &Progress,
     reused: bool,
-) -> Result<(Response<Incoming>, Connection), Lost> {
+) -> Result<(Response<()>, Connection), Lost> {
     let lost = |error, unsent| Err(Lost { error, unsent, reused });
     let limit = timeouts.response;
     let asked = request.headers().contains_key(UPGRADE);
-    let mut reply = pin!(connection.send(request));
-    loop {
-        let deadline = progress.last() + limit;
-        let outcome = tokio::select! {
-            biased;
-            outcome = &mut reply => outcome,
-            () = sleep_until(deadline.into()) => {
-                if progress.last() + limit > deadline {
-                    continue;
-                }
-                let error = if progress.is_waiting() { Error::BodyStalled(limit) } else { Error::Deadline(limit) };
-                return lost(error, None);
-            }
-        };
-        return match outcome {
-            Ok((response, _)) if response.status() == StatusCode::SWITCHING_PROTOCOLS && !asked => {
-                lost(Error::BadReply("101 without an Upgrade".into()), None)
-            }
-            Ok(done) => Ok(done),
-            Err(Unsent { error, request: Some(unsent) }) => lost(Error::Unreachable(error.into()), Some(unsent)),
-            Err(_) if progress.is_broken() => lost(Error::BodyBroken, None),
-            Err(Unsent { error, .. }) if error.is_parse() => lost(Error::BadReply(error.into()), None),
-            Err(Unsent { error, .. }) => lost(Error::ReplicaLost(error.into()), None),
-        };
+    match connection.send(request, || progress.last() + limit).await {
+        Ok((response, _)) if response.status() == StatusCode::SWITCHING_PROTOCOLS && !asked => {
+            lost(Error::BadReply("101 without an Upgrade".into()), None)
+        }
+        Ok(done) => Ok(done),
+        Err(NoReply::Late) if progress.is_waiting() => lost(Error::BodyStalled(limit), None),
+        Err(NoReply::Late) => lost(Error::Deadline(limit), None),
+        Err(NoReply::Failed(Failed::Unsent(error, unsent))) => lost(Error::Unreachable(error.into()), Some(unsent)),
+        Err(NoReply::Failed(_)) if progress.is_broken() => lost(Error::BodyBroken, None),
+        Err(NoReply::Failed(Failed::Invalid(error))) => lost(Error::BadReply(error.into()), None),
+        Err(NoReply::Failed(Failed::Lost(error))) => lost(Error::ReplicaLost(error.into()), None),
     }
 }
 

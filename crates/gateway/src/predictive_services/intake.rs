@@ -5,6 +5,7 @@
 
 use std::{
     future::Future,
+    io,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -49,13 +50,13 @@ pub(super) enum Trouble {
     /// There is no room left, for now.
     Full,
     Late,
-    Broken(hyper::Error),
+    Broken(io::Error),
 }
 
 /// Reads a body to its end.
 pub(super) async fn read<B>(body: &mut B, limit: usize, budget: &Budget, wait: Wait) -> Result<Held, Trouble>
 where
-    B: Body<Data = Bytes, Error = hyper::Error> + Unpin,
+    B: Body<Data = Bytes, Error = io::Error> + Unpin,
 {
     if body.size_hint().lower() > limit as u64 {
         return Err(Trouble::TooLarge);

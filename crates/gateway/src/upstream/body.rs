@@ -3,6 +3,7 @@
 use std::{
     collections::VecDeque,
     future::poll_fn,
+    io,
     pin::Pin,
     sync::{
         Arc,
@@ -15,7 +16,7 @@ use std::{
 use bytes::Bytes;
 use http::Response;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
+use transport::Incoming;
 
 use super::{Connection, InFlight};
 use crate::gate::Place;
@@ -123,6 +124,13 @@ impl RequestBody {
         Self { ahead: VecDeque::from([Frame::data(bytes)]), ahead_bytes, inner: None, progress: Arc::clone(progress) }
     }
 
+    /// A piece that was taken and did not get anywhere is the first again.
+    pub(super) fn put_back(&mut self, piece: Bytes) {
+        self.ahead_bytes += piece.len();
+        self.ahead.push_front(Frame::data(piece));
+        self.progress.set(FLOWING);
+    }
+
     pub(crate) fn progress(&self) -> &Arc<Progress> {
         &self.progress
     }
@@ -156,9 +164,9 @@ fn length(frame: &Frame<Bytes>) -> usize {
 
 impl Body for RequestBody {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = io::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         if let Some(frame) = self.ahead.pop_front() {
             self.ahead_bytes -= length(&frame);
             self.progress.set(if self.is_end_stream() { COMPLETE } else { FLOWING });
@@ -204,7 +212,7 @@ impl Body for RequestBody {
 /// is closed in every other case.
 #[derive(Debug)]
 pub(crate) struct ReplyBody {
-    inner: Incoming,
+    /// `None` once the body has ended.
     exchange: Option<Exchange>,
 }
 
@@ -218,16 +226,15 @@ struct Exchange {
 
 impl ReplyBody {
     pub(crate) fn wrap(
-        response: Response<Incoming>,
+        response: Response<()>,
         connection: Connection,
         replica: InFlight,
         request: Arc<Progress>,
         place: Place,
     ) -> Response<Self> {
-        response.map(|inner| {
-            let exchange = Exchange { connection, replica, request, _place: place };
-            let mut body = Self { inner, exchange: Some(exchange) };
-            if body.inner.is_end_stream() {
+        response.map(|()| {
+            let mut body = Self { exchange: Some(Exchange { connection, replica, request, _place: place }) };
+            if body.is_end_stream() {
                 body.end();
             }
             body
@@ -242,27 +249,17 @@ impl ReplyBody {
             replica.upstream().give_back(connection, Instant::now());
         }
     }
-
-    /// The body's next frame; drives the connection as far as that takes.
-    fn poll_inner(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        if let ready @ Poll::Ready(_) = Pin::new(&mut self.inner).poll_frame(cx) {
-            return ready;
-        }
-        if let Some(exchange) = &mut self.exchange {
-            exchange.connection.drive(cx);
-        }
-        Pin::new(&mut self.inner).poll_frame(cx)
-    }
 }
 
 impl Body for ReplyBody {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = io::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let frame = ready!(self.poll_inner(cx));
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        let Some(exchange) = &mut self.exchange else { return Poll::Ready(None) };
+        let frame = ready!(exchange.connection.poll_frame(cx));
         match &frame {
-            Some(Ok(_)) if !self.inner.is_end_stream() => {}
+            Some(Ok(_)) if !exchange.connection.is_end_stream() => {}
             Some(Ok(_)) | None => self.end(),
             Some(Err(_)) => self.exchange = None,
         }
@@ -270,10 +267,10 @@ impl Body for ReplyBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        self.exchange.as_ref().is_none_or(|exchange| exchange.connection.is_end_stream())
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        self.exchange.as_ref().map_or(SizeHint::with_exact(0), |exchange| exchange.connection.size_hint())
     }
 }

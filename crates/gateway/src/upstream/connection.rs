@@ -1,111 +1,94 @@
-//! One HTTP/1.1 connection to a replica.
-//!
-//! It has no task of its own: whoever waits for something on it drives it, first the request and then the response's
-//! body. That saves a switch between tasks at every turn, ends the connection at once when the client goes away, and
-//! makes "the gateway closes it" mean "it is dropped". The price is that an idle connection does not notice that the
-//! replica hung up; it is asked before it is used.
+//! One connection to a replica, and how long its reply is waited for.
 
 use std::{
-    future::poll_fn,
+    future::{Future as _, poll_fn},
     io,
-    pin::{Pin, pin},
-    task::{Context, Poll, Waker},
+    pin::pin,
+    task::{Context, Poll},
+    time::Instant,
 };
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
-use hyper::{
-    body::Incoming,
-    client::conn::http1::{self, SendRequest},
-};
-use hyper_util::rt::TokioIo;
-use transport::{Address, Stream};
+use http::{Request, Response};
+use http_body::{Frame, SizeHint};
+use transport::{Address, Alarm, Client, Failed, Resend, Stream};
 
 use super::RequestBody;
 
-type Driver = http1::Connection<TokioIo<Stream>, RequestBody>;
+/// Boxed: it changes hands with every request.
+#[derive(Debug)]
+pub(crate) struct Connection(Box<Parts>);
 
 #[derive(Debug)]
-pub(crate) struct Connection {
-    sender: SendRequest<RequestBody>,
-    /// Reads and writes; `None` once the connection has ended. (Only dropping it tells those who wait for something on it.)
-    driver: Option<Box<Driver>>,
+struct Parts {
+    client: Client<RequestBody>,
+    alarm: Alarm,
 }
 
-/// A request that got no response.
+/// Why there is no reply.
 #[derive(Debug)]
-pub(crate) struct Unsent {
-    pub(crate) error: hyper::Error,
-    /// The request, if not a byte of it was written.
-    pub(crate) request: Option<Box<Request<RequestBody>>>,
+pub(crate) enum NoReply {
+    Failed(Failed<RequestBody>),
+    /// The deadline has passed.
+    Late,
 }
 
 impl Connection {
     pub(crate) async fn open(address: &Address) -> io::Result<Self> {
-        let stream = address.connect().await?;
-        let (sender, driver) = http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
-        Ok(Self { sender, driver: Some(Box::new(driver)) })
-    }
-
-    /// Moves bytes both ways for as long as there is something to move.
-    pub(super) fn drive(&mut self, cx: &mut Context<'_>) {
-        // How it ended is told to whoever waits for the response or its body.
-        if self.poll_driver(cx) {
-            self.driver = None;
-        }
-    }
-
-    /// Whether it has nothing more to do.
-    fn poll_driver(&mut self, cx: &mut Context<'_>) -> bool {
-        self.driver.as_mut().is_some_and(|driver| Pin::new(&mut **driver).poll(cx).is_ready())
+        let client = Client::new(address.connect().await?);
+        Ok(Self(Box::new(Parts { client, alarm: Alarm::default() })))
     }
 
     /// After a response with the status 101: what it was made of, and what has already been read of what follows.
-    /// `None` if the connection has ended.
-    pub(crate) fn into_parts(self) -> Option<(Stream, Bytes)> {
-        let parts = self.driver?.into_parts();
-        Some((parts.io.into_inner(), parts.read_buf))
+    pub(crate) fn into_parts(self) -> (Stream, Bytes) {
+        self.0.client.into_parts()
     }
 
     /// Whether a request may be sent, after a look at what the replica did in the meantime.
-    pub(super) fn poll_usable(&mut self, cx: &mut Context<'_>) -> bool {
-        self.drive(cx);
-        self.driver.is_some() && matches!(self.sender.poll_ready(cx), Poll::Ready(Ok(())))
+    pub(super) fn is_usable(&mut self, cx: &mut Context<'_>) -> bool {
+        self.0.client.is_usable(cx)
     }
 
     /// Whether the exchange is over and the replica keeps the connection open.
-    pub(super) fn is_idle(&mut self) -> bool {
-        // Nobody waits: the next user polls again with a waker of its own.
-        self.drive(&mut Context::from_waker(Waker::noop()));
-        self.driver.is_some() && self.sender.is_ready()
+    pub(super) fn is_idle(&self) -> bool {
+        self.0.client.is_idle()
     }
 
-    /// Sends a request and waits for the head of its response. Dropping this future closes the connection.
-    pub(crate) async fn send(mut self, request: Request<RequestBody>) -> Result<(Response<Incoming>, Self), Unsent> {
-        let mut reply = pin!(self.sender.try_send_request(request));
-        let mut ended = false;
-        let reply = poll_fn(|cx| {
-            ended = ended || self.poll_driver(cx);
-            match reply.as_mut().poll(cx) {
-                Poll::Pending if ended => {
-                    self.driver = None;
-                    reply.as_mut().poll(cx)
-                }
-                polled => polled,
-            }
-        });
-        match reply.await {
-            Ok(response) => {
-                // With 101, HTTP has ended on it, and what follows is still to come.
-                if ended && response.status() != StatusCode::SWITCHING_PROTOCOLS {
-                    self.driver = None;
-                }
-                Ok((response, self))
-            }
-            Err(mut error) => {
-                let request = error.take_message().map(Box::new);
-                Err(Unsent { error: error.into_error(), request })
-            }
-        }
+    /// Sends a request and waits for the head of its response, until a deadline that may move on. Dropping this future closes
+    /// the connection.
+    pub(crate) async fn send(
+        mut self,
+        request: Request<RequestBody>,
+        deadline: impl Fn() -> Instant,
+    ) -> Result<(Response<()>, Self), NoReply> {
+        let reply = {
+            let Parts { client, alarm } = &mut *self.0;
+            let mut reply = pin!(client.send(request));
+            let in_time = poll_fn(|cx| match reply.as_mut().poll(cx) {
+                Poll::Ready(reply) => Poll::Ready(reply.map_err(NoReply::Failed)),
+                Poll::Pending => alarm.poll_past(deadline(), cx).map(|()| Err(NoReply::Late)),
+            });
+            in_time.await?
+        };
+        Ok((reply, self))
+    }
+
+    /// The response's body.
+    pub(super) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        self.0.client.poll_frame(cx)
+    }
+
+    pub(super) fn is_end_stream(&self) -> bool {
+        self.0.client.is_end_stream()
+    }
+
+    pub(super) fn size_hint(&self) -> SizeHint {
+        self.0.client.size_hint()
+    }
+}
+
+impl Resend for RequestBody {
+    fn put_back(&mut self, piece: Bytes) {
+        RequestBody::put_back(self, piece);
     }
 }

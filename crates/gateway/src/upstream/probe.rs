@@ -46,7 +46,8 @@ async fn answers(upstream: &Upstream, why: Why) -> bool {
     }
     let mut request = Request::new(RequestBody::none());
     request.headers_mut().insert(HOST, HeaderValue::from_static("localhost"));
-    match connection.send(request).await {
+    let deadline = Instant::now() + LIMIT;
+    match connection.send(request, || deadline).await {
         Ok((response, _)) => !is_gateway_failure(response.status()) && response.status().as_u16() != 503,
         Err(_) => false,
     }

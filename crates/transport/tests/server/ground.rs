@@ -5,7 +5,7 @@ use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
-use hyper::body::Incoming;
+
 use rustls_pki_types::ServerName;
 use time::OffsetDateTime;
 use tokio::{
@@ -15,7 +15,7 @@ use tokio::{
     task::JoinHandle,
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
-use transport::{Authority, Limits, Listener, Peer, Server, ServerTls, client_config};
+use transport::{Authority, Incoming, Limits, Listener, Peer, Server, ServerTls, client_config};
 
 /// Far longer than anything here takes.
 pub const PATIENCE: Duration = Duration::from_secs(20);

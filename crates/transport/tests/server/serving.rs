@@ -11,7 +11,7 @@ use std::{
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Empty;
-use hyper::body::Incoming;
+
 use hyper_util::rt::TokioIo;
 use time::OffsetDateTime;
 use tokio::{
@@ -20,7 +20,7 @@ use tokio::{
     sync::oneshot,
 };
 use tokio_rustls::client::TlsStream;
-use transport::{Address, Authority, Limits, Listener, Peer, Server, client_config};
+use transport::{Address, Authority, Incoming, Limits, Listener, Peer, Server, client_config};
 
 use crate::ground::{PATIENCE, Running, SHORT, ended, get, soon};
 
