@@ -31,6 +31,8 @@ pub(crate) struct Options {
     /// Of the delays as AWS has them.
     pub(crate) scale: f64,
     pub(crate) rounds: usize,
+    /// Of the gateway: beside other engines instead of other proxies.
+    pub(crate) engines: bool,
     /// Put the table into the docs.
     pub(crate) write: bool,
 }
@@ -45,7 +47,7 @@ pub(crate) fn options(arguments: &[String]) -> Result<Options, String> {
         Some(other) => return Err(format!("there is no benchmark `{other}`; there is {WHICH}")),
         None => return Err(format!("which benchmark? there is {WHICH}")),
     };
-    let mut options = Options { which, scale: 1.0, rounds: 1, write: false };
+    let mut options = Options { which, scale: 1.0, rounds: 1, engines: false, write: false };
     while let Some(argument) = arguments.next() {
         if which == Which::Operator && argument != "--write" {
             return Err(format!("bench operator takes --write and nothing else, not `{argument}`"));
@@ -68,6 +70,7 @@ pub(crate) fn options(arguments: &[String]) -> Result<Options, String> {
                 let rounds = number()?.ceil() as usize;
                 options.rounds = rounds;
             }
+            "--engines" if which == Which::Gateway => options.engines = true,
             "--write" => options.write = true,
             other => return Err(format!("unknown argument `{other}`")),
         }
@@ -94,11 +97,15 @@ mod tests {
 
     #[test]
     fn arguments_are_numbers_above_nothing() {
-        let expected = Options { which: Which::Provision, scale: 0.2, rounds: 3, write: true };
+        let expected = Options { which: Which::Provision, scale: 0.2, rounds: 3, engines: false, write: true };
         assert_eq!(parsed("provision --scale 0.2 --rounds 3 --write"), Ok(expected));
-        let operator = Options { which: Which::Operator, scale: 1.0, rounds: 1, write: true };
+        let operator = Options { which: Which::Operator, scale: 1.0, rounds: 1, engines: false, write: true };
         assert_eq!(parsed("operator --write"), Ok(operator));
-        assert_eq!(parsed("provision"), Ok(Options { which: Which::Provision, scale: 1.0, rounds: 1, write: false }));
+        assert!(parsed("gateway --engines").is_ok_and(|options| options.engines));
+        assert_eq!(
+            parsed("provision"),
+            Ok(Options { which: Which::Provision, scale: 1.0, rounds: 1, engines: false, write: false })
+        );
         for wrong in [
             "",
             "proxy",
@@ -107,6 +114,7 @@ mod tests {
             "provision --scale 0",
             "provision --rounds x",
             "provision -v",
+            "replica --engines",
             "operator --scale 1",
         ] {
             assert!(parsed(wrong).is_err(), "{wrong}");

@@ -27,6 +27,10 @@ usage: cargo xtask <task>
                                  (cargo-nextest if it is installed, else cargo test)
   ci                             what has to pass before a change lands: format, deps, clippy, generate --check, test
   deps                           check who depends on whom
+  bench gateway [--engines] [--rounds N] [--write]
+                                 the gateway beside nginx and HAProxy, or beside other engines
+  bench replica [--rounds N] [--write]
+                                 the replica beside FastAPI, LitServe, BentoML, Ray Serve and MLServer
   bench operator [--write]       what malformed and forged tokens cost the operator, and a good caller beside them
   bench provision [--scale X] [--rounds N] [--write]
                                  `cluster up` against its critical path, Ansible and boto3, on the emulator with the delays

@@ -1,6 +1,6 @@
 //! The gateway alone, in front of whatever answers at the addresses given: what `cargo xtask bench gateway` measures.
 //!
-//! `gate DIRECTORY LISTEN ORIGIN [APIS REPLICAS]`. Its routes hold APIS (1) APIs `/api-0`, `/api-1`, ..., the first with REPLICAS (1)
+//! `gate DIRECTORY LISTEN ORIGIN [APIS REPLICAS] [--one-thread]`. Its routes hold APIS (1) APIs `/api-0`, `/api-1`, ..., the first with REPLICAS (1)
 //! replicas, the others with one each; all of them are ORIGIN. Certificate (`ca.pem`) and key (`key`) are left in
 //! DIRECTORY.
 
@@ -11,11 +11,19 @@ use gateway::{Gateway, Options};
 use identity::{KeyKind, sha256_hex};
 use serde::Serialize;
 use state::{Expect, LocalState, State};
+use tokio::runtime::Builder;
 use transport::{Address, Authority, Limits, Listener, Server, ServerTls};
 
-#[tokio::main]
-async fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
+fn main() {
+    let mut arguments: Vec<String> = std::env::args().skip(1).collect();
+    let mut runtime = match arguments.pop_if(|last| last == "--one-thread") {
+        Some(_) => Builder::new_current_thread(),
+        None => Builder::new_multi_thread(),
+    };
+    runtime.enable_all().build().expect("a runtime").block_on(run(&arguments));
+}
+
+async fn run(arguments: &[String]) {
     let directory = PathBuf::from(&arguments[0]);
     let number = |at: usize| arguments.get(at).map_or(1, |count| count.parse::<u16>().expect("a number"));
     let (apis, replicas) = (number(3), number(4));

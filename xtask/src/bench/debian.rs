@@ -9,14 +9,24 @@ use crate::{python, run};
 pub(super) fn provide(programs: &[(&str, &str)]) -> Result<()> {
     let missing: Vec<&str> =
         programs.iter().filter(|(program, _)| !run::is_on_path(program)).map(|(_, package)| *package).collect();
-    if missing.is_empty() {
-        return Ok(());
-    }
+    if missing.is_empty() { Ok(()) } else { install(&missing) }
+}
+
+/// What a library is compiled with; pairs of its name for `pkg-config` and package.
+pub(super) fn provide_libraries(libraries: &[(&str, &str)]) -> Result<()> {
+    provide(&[("pkg-config", "pkg-config")])?;
+    let is_missing = |name: &str| run::stdout_of(run::program("pkg-config").args(["--exists", name])).is_err();
+    let missing: Vec<&str> =
+        libraries.iter().filter(|(name, _)| is_missing(name)).map(|(_, package)| *package).collect();
+    if missing.is_empty() { Ok(()) } else { install(&missing) }
+}
+
+fn install(missing: &[&str]) -> Result<()> {
     if !run::is_root() || !run::is_on_path("apt-get") {
-        bail!("what is measured needs {}; {}", missing.join(" and "), python::advice(&missing));
+        bail!("what is measured needs {}; {}", missing.join(" and "), python::advice(missing));
     }
     run::stage("package lists", run::program("apt-get").args(["update", "-qq"]))?;
     let mut install = run::program("apt-get");
-    install.args(["install", "-y", "-qq", "--no-install-recommends"]).args(&missing);
+    install.args(["install", "-y", "-qq", "--no-install-recommends"]).args(missing);
     run::stage("programs to compare with", install.env("DEBIAN_FRONTEND", "noninteractive"))
 }

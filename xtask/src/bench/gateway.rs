@@ -3,6 +3,7 @@
 //!
 //! The gateway runs in a program of its own (`crates/gateway/examples/gate.rs`), since it needs no AWS to be measured.
 
+mod engines;
 mod proxies;
 mod table;
 
@@ -14,7 +15,7 @@ use serde_json::{Value, json};
 use self::proxies::{Ground, Proxy};
 use super::{
     Options, debian, page,
-    server::pinned,
+    server::{Server, pinned},
     wrk::{Load, Rate, median},
 };
 use crate::run;
@@ -28,6 +29,9 @@ const ROUNDS: usize = 5;
 /// Requests over which memory has to stay as it is.
 const MANY: f64 = 1_000_000.0;
 const BODY: &str = r#"{"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2}"#;
+
+/// Of each at full speed.
+type Rates = Vec<(Proxy, Rate)>;
 
 /// What was measured of one proxy.
 struct Measured {
@@ -52,6 +56,9 @@ pub(super) fn run(options: &Options) -> Result<()> {
     fs::create_dir_all(&scratch)?;
     let rounds = if options.rounds > 1 { options.rounds } else { ROUNDS };
 
+    if options.engines {
+        return beside_other_engines(&scratch, rounds, options.write);
+    }
     let ground = Ground::prepare(&scratch, PROXY, LOAD)?;
     let measured = beside_each_other(&ground, rounds)?;
     let direct = ground.steady(None, half_of_nginx(&measured))?;
@@ -66,19 +73,42 @@ pub(super) fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// Each at full speed in turns, so that what else the machine does meets all alike; then each at a steady pace.
-fn beside_each_other(ground: &Ground, rounds: usize) -> Result<Vec<Measured>> {
-    let mut servers = Vec::new();
-    for proxy in Proxy::ALL {
-        servers.push((proxy, ground.start(proxy, 1, 1)?, Vec::new()));
-        ground.check(proxy)?;
+fn beside_other_engines(scratch: &Path, rounds: usize, write: bool) -> Result<()> {
+    engines::provide()?;
+    let ground = Ground::prepare(scratch, PROXY, LOAD)?;
+    let (_servers, rates) = in_turns(&ground, &Proxy::ENGINES, rounds)?;
+    let table = engines::table(&rates);
+    println!("{table}");
+    if write {
+        page::write("engines", &table)?;
     }
+    let nginx = rates[0].1.per_second;
+    let ratio = |(proxy, rate): &(Proxy, Rate)| (proxy.name().to_owned(), json!(rate.per_second / nginx));
+    let ratios: serde_json::Map<_, _> = rates.iter().map(ratio).collect();
+    println!("{}", json!({ "bench": "gateway engines", "rps_vs_nginx": ratios }));
+    Ok(())
+}
+
+/// Each at full speed in turns, so that what else the machine does meets all alike. They go on running.
+fn in_turns(ground: &Ground, proxies: &[Proxy], rounds: usize) -> Result<(Vec<Server>, Rates)> {
+    let mut servers = Vec::new();
+    for proxy in proxies {
+        servers.push(ground.start(*proxy, 1, 1)?);
+        ground.check(*proxy)?;
+    }
+    let mut rates = vec![Vec::new(); proxies.len()];
     for _ in 0..rounds {
-        for (proxy, server, rates) in &mut servers {
+        for ((proxy, server), rates) in proxies.iter().zip(&servers).zip(&mut rates) {
             rates.push(load(ground).at(&proxy.url(), server, &ground.scratch)?);
         }
     }
-    let full: Vec<(Proxy, Rate)> = servers.iter().map(|(proxy, _, rates)| (*proxy, median(rates))).collect();
+    let medians = proxies.iter().copied().zip(rates.iter().map(|rates| median(rates))).collect();
+    Ok((servers, medians))
+}
+
+/// At full speed, then each at a steady pace.
+fn beside_each_other(ground: &Ground, rounds: usize) -> Result<Vec<Measured>> {
+    let (_servers, full) = in_turns(ground, &Proxy::ALL, rounds)?;
     let half = full.iter().find(|(proxy, _)| *proxy == Proxy::Nginx).map_or(0.0, |(_, rate)| rate.per_second / 2.0);
     let mut measured = Vec::new();
     for (proxy, full) in full {

@@ -85,6 +85,7 @@ impl<B: Resend> Client<B> {
     /// Sends a request and waits for the head of its reply. Dropping this future breaks the exchange off: the
     /// connection is not to be used again.
     pub async fn send(&mut self, request: Request<B>) -> Result<Response<()>, Failed<B>> {
+        self.input.rest();
         let mut encoder = encode::request(&request, &mut self.output);
         let (head, mut body) = request.into_parts();
         self.keep = true;

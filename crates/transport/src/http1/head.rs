@@ -11,6 +11,9 @@ use http::{
 /// Fields of one head, or of one set of trailers.
 pub(super) const MAX_FIELDS: usize = 100;
 
+/// Room for what is added to a head on its way.
+const ADDED: usize = 8;
+
 /// Where the body ends (RFC 9112, 6.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Framing {
@@ -221,7 +224,7 @@ struct Said {
 impl Said {
     /// Values are parts of `head`.
     fn read(fields: &[httparse::Header<'_>], head: &Bytes) -> Result<(HeaderMap, Self), BadHead> {
-        let (mut headers, mut said) = (HeaderMap::with_capacity(fields.len()), Self::default());
+        let (mut headers, mut said) = (HeaderMap::with_capacity(fields.len() + ADDED), Self::default());
         for field in fields {
             let name = HeaderName::from_bytes(field.name.as_bytes());
             let name = name.map_err(|_| BadHead::Invalid("a field's name"))?;

@@ -51,9 +51,10 @@ impl Input {
         Poll::Ready(Ok(length))
     }
 
-    /// A body has ended, and what follows is likely to be small.
+    /// A message has ended. What follows is likely to be small, and what this one took can be used again.
     pub(super) fn rest(&mut self) {
         self.piece = PIECE;
+        self.buffer.try_reclaim(PIECE);
     }
 }
 

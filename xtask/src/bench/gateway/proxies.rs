@@ -11,10 +11,12 @@ use serde_json::Value;
 
 use super::{
     super::server::{Server, pinned},
-    steady,
+    engines, steady,
 };
 use crate::run;
 
+/// Of the gateway, in the scratch directory.
+const HOME: &str = "cortex";
 const ORIGIN: &str = "127.0.0.1:7100";
 /// Connections and time of the steady load.
 const STEADY: (u32, Duration) = (32, Duration::from_secs(10));
@@ -24,16 +26,25 @@ pub(super) enum Proxy {
     Nginx,
     Haproxy,
     Cortex,
+    /// With tokio's runtime of one thread: what is left of it if there is one for each processor.
+    OneThread,
+    /// A program that does the same with hyper, and no more.
+    Hyper,
+    Pingora,
 }
 
 impl Proxy {
     pub(super) const ALL: [Self; 3] = [Self::Nginx, Self::Haproxy, Self::Cortex];
+    pub(super) const ENGINES: [Self; 5] = [Self::Nginx, Self::Cortex, Self::OneThread, Self::Hyper, Self::Pingora];
 
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Nginx => "nginx",
             Self::Haproxy => "HAProxy",
             Self::Cortex => "cortex gateway",
+            Self::OneThread => "cortex gateway, one thread",
+            Self::Hyper => "hyper",
+            Self::Pingora => "pingora",
         }
     }
 
@@ -42,6 +53,9 @@ impl Proxy {
             Self::Nginx => "127.0.0.1:7101",
             Self::Haproxy => "127.0.0.1:7102",
             Self::Cortex => "127.0.0.1:7103",
+            Self::OneThread => "127.0.0.1:7104",
+            Self::Hyper => "127.0.0.1:7105",
+            Self::Pingora => "127.0.0.1:7106",
         }
     }
 
@@ -80,7 +94,7 @@ impl Ground {
     }
 
     fn home(&self) -> PathBuf {
-        self.scratch.join("cortex")
+        self.scratch.join(HOME)
     }
 
     /// nginx and HAProxy know one API and one server behind it, whatever the numbers say.
@@ -101,12 +115,19 @@ impl Ground {
                 command.arg("-q").arg("-f").arg(file);
                 command
             }
-            Proxy::Cortex => {
-                let _ = fs::remove_dir_all(self.home());
-                fs::create_dir_all(self.home())?;
+            Proxy::Cortex | Proxy::OneThread => {
+                let home = self.scratch.join(if proxy == Proxy::Cortex { HOME } else { "one-thread" });
+                let _ = fs::remove_dir_all(&home);
+                fs::create_dir_all(&home)?;
                 let mut command = pinned(&self.proxy_processors, self.examples.join("gate"));
-                command.arg(self.home()).args([proxy.address(), ORIGIN]);
-                command.args([apis.to_string(), replicas.to_string()]);
+                command.arg(home).args([proxy.address(), ORIGIN]).args([apis.to_string(), replicas.to_string()]);
+                command.args((proxy == Proxy::OneThread).then_some("--one-thread"));
+                command
+            }
+            Proxy::Hyper | Proxy::Pingora => {
+                let mut command = pinned(&self.proxy_processors, engines::directory()?.join(proxy.name()));
+                command.arg(proxy.address()).args(["cert.pem", "key.pem"].map(|file| self.scratch.join(file)));
+                command.args([ORIGIN, &self.key]);
                 command
             }
         };
