@@ -1,5 +1,5 @@
 //! What a process tells of itself to those who watch it: metrics in the text format of Prometheus,
-//! and traces.
+//! traces, and its log.
 //!
 //! - `number`: counters, gauges and histograms. Counting is one or two relaxed atomic additions: no lock, no allocation, no
 //!   look-up of labels. Whoever counts holds the number itself, and series are numbers that somebody holds: when the last
@@ -7,6 +7,7 @@
 //! - `catalogue`: every metric that there is, with its labels and what it means. `docs/reference/metrics.md` is made from it.
 //! - `page`: numbers as text. Made when somebody asks.
 //! - `samples`: text as numbers again, to merge the pages of several processes and to read them.
+//! - `log`: log lines, written by a thread of its own, so that nobody waits for them.
 //! - `process`: what the kernel knows of this process.
 //! - `trace`: spans, sent to a collector by OTLP.
 //!
@@ -17,6 +18,7 @@
 #![cfg_attr(test, expect(clippy::unwrap_used, reason = "a test"))]
 
 pub mod catalogue;
+mod log;
 mod number;
 mod page;
 mod process;
@@ -24,6 +26,7 @@ mod samples;
 mod trace;
 
 pub use catalogue::{Family, Kind};
+pub use log::{Log, LogEnd};
 pub use number::{ByKind, Codes, Counter, Gauge, Held, Histogram, LATENCY, SIZES};
 pub use page::{CONTENT_TYPE, Page};
 pub use process::describe as describe_process;

@@ -1,8 +1,11 @@
 //! Traces: which process spent how much of a request's time on what, by OpenTelemetry's protocol OTLP over HTTP with JSON.
 //!
-//! A [`Tracer`] is off unless the environment names a collector (`settings`), and costs nothing then but the look whether it
+//! A [`Tracer`] is off unless a collector is named (`settings`), and costs nothing then but the look whether it
 //! is. On, a span is put into a bounded queue when it ends, and a task of its own sends what has gathered (`export`). No
 //! request waits for that: what the queue has no room for, and what no collector takes, is dropped and counted.
+//!
+//! What a process is told about the collector may change while it runs ([`Tracer::follow`]), and its last spans are sent before
+//! it ends ([`Tracer::flush`]).
 //!
 //! Context travels in the header `traceparent` (`context`). Sampling is decided where a trace begins, and everybody after that
 //! does what the header says.
@@ -20,20 +23,36 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
+use arc_swap::ArcSwapOption;
+use tokio::sync::{mpsc, oneshot};
+
 pub use context::{TRACEPARENT, TraceContext};
 pub use settings::{BadSettings, Settings};
 
 use crate::{Counter, Page, catalogue::trace as families};
-use settings::Sampler;
 
 /// Makes spans, or does not. Clones are the same.
 #[derive(Debug, Clone, Default)]
-pub struct Tracer(Option<Arc<Inner>>);
+pub struct Tracer(Arc<Inner>);
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Inner {
-    sampler: Sampler,
-    queue: tokio::sync::mpsc::Sender<Span>,
+    /// `None` while there is no collector.
+    line: ArcSwapOption<Line>,
+    counts: Arc<Counts>,
+}
+
+/// To one collector.
+#[derive(Debug)]
+struct Line {
+    settings: Settings,
+    queue: mpsc::Sender<Span>,
+    flushes: mpsc::Sender<oneshot::Sender<()>>,
+}
+
+/// What became of spans.
+#[derive(Debug, Default)]
+struct Counts {
     exported: Counter,
     dropped: Counter,
 }
@@ -74,25 +93,61 @@ impl Tracer {
     ///
     /// There can be no client for the collector.
     pub fn start(settings: Option<Settings>) -> Result<Self, BadSettings> {
-        let Some(settings) = settings else { return Ok(Self(None)) };
-        let (queue, spans) = tokio::sync::mpsc::channel(export::QUEUE);
-        let sampler = settings.sampler;
-        let inner = Arc::new(Inner { sampler, queue, exported: Counter::default(), dropped: Counter::default() });
-        let exporter = export::Exporter::new(settings, Arc::downgrade(&inner), spans)?;
-        tokio::spawn(exporter.run());
-        Ok(Self(Some(inner)))
+        let tracer = Self::default();
+        tracer.follow(settings)?;
+        Ok(tracer)
+    }
+
+    /// Does from now on what is said there; spans that wait still go where they were to go. Whether that is something new.
+    /// Must be called in a tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// There can be no client for the collector; nothing has changed then.
+    pub fn follow(&self, settings: Option<Settings>) -> Result<bool, BadSettings> {
+        let inner = &self.0;
+        if inner.line.load().as_ref().map(|line| &line.settings) == settings.as_ref() {
+            return Ok(false);
+        }
+        let line = match settings {
+            Some(settings) => {
+                let (queue, spans) = mpsc::channel(export::QUEUE);
+                let (flushes, flushed) = mpsc::channel(1);
+                let exporter = export::Exporter::new(settings.clone(), Arc::clone(&inner.counts), spans, flushed)?;
+                tokio::spawn(exporter.run());
+                Some(Arc::new(Line { settings, queue, flushes }))
+            }
+            None => None,
+        };
+        inner.line.store(line);
+        Ok(true)
+    }
+
+    /// Sends the spans that wait, for so long at most. For the end of a process.
+    pub async fn flush(&self, limit: Duration) {
+        let Some(line) = self.0.line.load_full() else { return };
+        let (flushed, flush) = oneshot::channel();
+        let sent = async {
+            if line.flushes.send(flushed).await.is_ok() {
+                let _ = flush.await;
+            }
+        };
+        if tokio::time::timeout(limit, sent).await.is_err() {
+            tracing::warn!("the collector of traces did not take the last spans in time");
+        }
     }
 
     pub fn is_on(&self) -> bool {
-        self.0.is_some()
+        self.0.line.load().is_some()
     }
 
     /// The part of a request that this process does; `parent` is what the caller says of itself. `None` if it is not to be
     /// traced; what this process calls must then be told what `parent` says, if anything.
     pub fn server(&self, name: &'static str, parent: Option<TraceContext>) -> Option<Span> {
-        let inner = self.0.as_ref()?;
+        let line = self.0.line.load();
+        let sampler = line.as_ref()?.settings.sampler;
         let trace_id = parent.map_or_else(rand::random::<[u8; 16]>, |parent| parent.trace_id);
-        if !inner.sampler.takes(&trace_id, parent.map(|parent| parent.sampled)) {
+        if !sampler.takes(&trace_id, parent.map(|parent| parent.sampled)) {
             return None;
         }
         let context = TraceContext { trace_id, span_id: rand::random(), sampled: true };
@@ -101,21 +156,25 @@ impl Tracer {
 
     /// The span is over now. Never waits.
     pub fn end(&self, mut span: Span) {
-        let Some(inner) = &self.0 else { return };
+        let line = self.0.line.load();
+        let Some(line) = line.as_ref() else { return };
         if span.took.is_zero() {
             span.took = span.clock.elapsed();
         }
-        if inner.queue.try_send(span).is_err() {
-            inner.dropped.add(1);
+        if line.queue.try_send(span).is_err() {
+            self.0.counts.dropped.add(1);
         }
     }
 
-    /// Adds what became of spans; families without series if tracing is off.
+    /// Adds what became of spans; families without series if there never was a collector.
     pub fn describe(&self, page: &mut Page) {
-        let counts =
-            self.0.as_ref().map(|inner| [("exported", inner.exported.get()), ("dropped", inner.dropped.get())]);
+        let Counts { exported, dropped } = &*self.0.counts;
+        let counts = [("exported", exported.get()), ("dropped", dropped.get())];
         let mut series = page.family(&families::SPANS);
-        for (outcome, count) in counts.into_iter().flatten() {
+        // Counts do not disappear with the collector.
+        for (outcome, count) in
+            counts.into_iter().filter(|_| self.is_on() || counts.iter().any(|(_, count)| *count > 0))
+        {
             series.add(&[outcome], count);
         }
     }

@@ -1,11 +1,14 @@
 //! Sends spans to the collector, in batches, in a task of its own.
 
-use std::{sync::Weak, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use tokio::{sync::mpsc::Receiver, time::timeout};
+use tokio::{
+    sync::{mpsc::Receiver, oneshot},
+    time::timeout,
+};
 
-use super::{BadSettings, Inner, Settings, Span, otlp};
+use super::{BadSettings, Counts, Settings, Span, otlp};
 
 /// Spans that wait to be sent; OpenTelemetry's own default.
 pub(super) const QUEUE: usize = 2048;
@@ -15,16 +18,27 @@ const BATCH: usize = 512;
 const GATHER: Duration = Duration::from_secs(1);
 
 pub(super) struct Exporter {
+    collector: Collector,
+    /// When the tracer is gone, or sends elsewhere, the queue closes and this ends.
+    spans: Receiver<Span>,
+    /// Those who wait until all that has come is sent.
+    flushes: Receiver<oneshot::Sender<()>>,
+}
+
+struct Collector {
     client: reqwest::Client,
     settings: Settings,
-    /// Not the tracer itself: when its last clone is gone, the queue closes and this ends.
-    counts: Weak<Inner>,
-    spans: Receiver<Span>,
+    counts: Arc<Counts>,
     fails: bool,
 }
 
 impl Exporter {
-    pub(super) fn new(settings: Settings, counts: Weak<Inner>, spans: Receiver<Span>) -> Result<Self, BadSettings> {
+    pub(super) fn new(
+        settings: Settings,
+        counts: Arc<Counts>,
+        spans: Receiver<Span>,
+        flushes: Receiver<oneshot::Sender<()>>,
+    ) -> Result<Self, BadSettings> {
         let mut headers = HeaderMap::new();
         for (name, value) in &settings.headers {
             let (Ok(name), Ok(mut value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) else {
@@ -39,21 +53,50 @@ impl Exporter {
             .timeout(settings.timeout)
             .build()
             .map_err(|error| BadSettings::Client(error.to_string()))?;
-        Ok(Self { client, settings, counts, spans, fails: false })
+        Ok(Self { collector: Collector { client, settings, counts, fails: false }, spans, flushes })
     }
 
     /// Until the tracer is gone.
     pub(super) async fn run(mut self) {
         let mut batch = Vec::with_capacity(BATCH);
-        while self.spans.recv_many(&mut batch, BATCH).await > 0 {
-            let more = async { while batch.len() < BATCH && self.spans.recv_many(&mut batch, BATCH).await > 0 {} };
-            // Late or not, what has come goes.
-            let _ = timeout(GATHER, more).await;
-            self.send(&batch).await;
-            batch.clear();
+        loop {
+            let flush = tokio::select! {
+                count = self.spans.recv_many(&mut batch, BATCH) => match count {
+                    0 => return,
+                    _ => self.gather(&mut batch).await,
+                },
+                Some(flush) = self.flushes.recv() => Some(flush),
+            };
+            self.send(&mut batch).await;
+            let Some(flush) = flush else { continue };
+            while self.spans.recv_many(&mut batch, self.spans.len().min(BATCH)).await > 0 {
+                self.send(&mut batch).await;
+            }
+            // Who does not wait any more need not be told.
+            let _ = flush.send(());
         }
     }
 
+    /// Waits for more, unless somebody waits for what is there.
+    async fn gather(&mut self, batch: &mut Vec<Span>) -> Option<oneshot::Sender<()>> {
+        let Self { spans, flushes, .. } = self;
+        let more = async { while batch.len() < BATCH && spans.recv_many(batch, BATCH).await > 0 {} };
+        tokio::select! {
+            // Late or not, what has come goes.
+            _ = timeout(GATHER, more) => None,
+            Some(flush) = flushes.recv() => Some(flush),
+        }
+    }
+
+    async fn send(&mut self, batch: &mut Vec<Span>) {
+        if !batch.is_empty() {
+            self.collector.send(batch).await;
+            batch.clear();
+        }
+    }
+}
+
+impl Collector {
     async fn send(&mut self, batch: &[Span]) {
         let count = batch.len() as u64;
         let body = otlp::request(&self.settings, batch).to_string();
@@ -72,9 +115,7 @@ impl Exporter {
             _ => {}
         }
         self.fails = outcome.is_err();
-        if let Some(counts) = self.counts.upgrade() {
-            let counter = if outcome.is_ok() { &counts.exported } else { &counts.dropped };
-            counter.add(count);
-        }
+        let counter = if outcome.is_ok() { &self.counts.exported } else { &self.counts.dropped };
+        counter.add(count);
     }
 }
