@@ -6,6 +6,7 @@
 mod aws;
 mod legacy;
 mod local;
+mod telemetry;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -15,6 +16,7 @@ pub use aws::{
     Role, Scheme, SecurityGroup, Sharing, Spot, Subnet, Visibility, Volume, VolumeType, Vpc,
 };
 pub use local::Local;
+pub use telemetry::{Sampler, Telemetry};
 
 use crate::{
     document::Document,

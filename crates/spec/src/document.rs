@@ -92,6 +92,10 @@ impl<'a> Document<'a> {
 
     fn type_help(&self, node: NodeId, expected: &str) -> Option<&'static str> {
         match &self.tree.node(node).value {
+            // It was a switch once.
+            Value::Bool(_) if self.tree.path(node, true) == "telemetry" => {
+                Some("cortex itself reports to nobody; this says where traces of yours go, and is left out without")
+            }
             Value::Bool(_) | Value::Int(_) | Value::Large(_) | Value::Float(_) if expected == "text" => {
                 Some("put it in quotes")
             }

@@ -522,7 +522,7 @@ fn tags_bucket_logs_and_control_plane() {
             ("image_istio_proxy: x", "image_istio_proxy removed_field"),
             ("prometheus_instance_type: t3.medium", "prometheus_instance_type removed_field"),
             ("api_gateway: none", "api_gateway removed_field"),
-            ("telemetry: false", "telemetry removed_field"),
+            ("telemetry: false", "telemetry wrong_type"),
             ("log_group: x", "log_group removed_field"),
             ("cidr_ip: 1.2.3.4/32", "cidr_ip removed_field"),
             ("spot: true\nspot_config: {on_demand_backup: true}", "spot_config.on_demand_backup removed_field"),
@@ -573,4 +573,49 @@ fn checked_clusters_survive_json() {
         let json = serde_json::to_string(&parsed).unwrap();
         assert_eq!(serde_json::from_str::<cluster::Cluster>(&json).unwrap(), parsed);
     }
+}
+
+#[test]
+fn telemetry() {
+    let rows: &[(&str, &str)] = &[
+        ("{otlp_endpoint: 'http://localhost:4318'}", ""),
+        ("{otlp_endpoint: 'https://[::1]:4318/path/'}", ""),
+        ("{otlp_endpoint: 'http://10.0.0.1', traces_sampler: always_off}", ""),
+        ("{otlp_endpoint: 'http://c', traces_sampler: parentbased_traceidratio, traces_sampler_arg: 0.25}", ""),
+        ("{otlp_endpoint: 'http://c', traces_sampler: traceidratio, traces_sampler_arg: 1}", ""),
+        ("{}", "telemetry required_field"),
+        ("{otlp_endpoint: 'collector:4318'}", "telemetry.otlp_endpoint invalid_value"),
+        ("{otlp_endpoint: 'grpc://collector:4317'}", "telemetry.otlp_endpoint invalid_value"),
+        ("{otlp_endpoint: 'http://'}", "telemetry.otlp_endpoint invalid_value"),
+        ("{otlp_endpoint: 'http://:4318'}", "telemetry.otlp_endpoint invalid_value"),
+        ("{otlp_endpoint: 'http://c:0'}", "telemetry.otlp_endpoint invalid_value"),
+        ("{otlp_endpoint: 'http://c:otlp'}", "telemetry.otlp_endpoint invalid_value"),
+        ("{otlp_endpoint: 'http://user:hunter2@c:4318'}", "telemetry.otlp_endpoint invalid_value"),
+        ("{otlp_endpoint: 'http://c:4318?key=hunter2'}", "telemetry.otlp_endpoint invalid_value"),
+        ("{otlp_endpoint: 'http://c:4318/v1/traces'}", "telemetry.otlp_endpoint invalid_value"),
+        ("{otlp_endpoint: 'http://c', traces_sampler: jaeger_remote}", "telemetry.traces_sampler invalid_value"),
+        ("{otlp_endpoint: 'http://c', traces_sampler_arg: 0.5}", "telemetry.traces_sampler_arg conflicting_fields"),
+        (
+            "{otlp_endpoint: 'http://c', traces_sampler: traceidratio, traces_sampler_arg: 1.5}",
+            "telemetry.traces_sampler_arg out_of_range",
+        ),
+        ("{otlp_endpoint: 'http://c', headers: {a: b}}", "telemetry.headers unknown_field"),
+        ("false", "telemetry wrong_type"),
+    ];
+    table(local, "telemetry: ", rows);
+    table(aws, &format!("{GROUP}telemetry: "), rows);
+    // Nobody reads a password in a message.
+    let refused =
+        cluster::parse("c", "provider: local\ntelemetry: {otlp_endpoint: 'http://user:hunter2@c'}").unwrap_err();
+    let messages = refused.problems().iter().map(|problem| problem.message.clone()).collect::<String>();
+    assert!(!messages.contains("hunter2"), "{messages}");
+
+    let read = aws(&format!("{GROUP}telemetry: {{otlp_endpoint: 'http://c:4318'}}")).unwrap();
+    let telemetry = read.telemetry.clone().unwrap();
+    let told = (telemetry.otlp_endpoint, telemetry.traces_sampler.name(), telemetry.traces_sampler_arg);
+    assert_eq!(told, ("http://c:4318".to_owned(), "parentbased_always_on", 1.0));
+    // What is recorded of a cluster without is as it was.
+    let without = serde_json::to_value(Aws { telemetry: None, ..read }).unwrap();
+    assert!(without.get("telemetry").is_none(), "{without}");
+    assert_eq!(serde_json::from_value::<Aws>(without).unwrap().telemetry, None);
 }

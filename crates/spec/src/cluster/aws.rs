@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 pub(super) use check::read;
 pub(super) use written::Written;
 
+use super::Telemetry;
 use crate::Secret;
 
 /// A cluster on AWS, checked and with every default filled in.
@@ -47,6 +48,9 @@ pub struct Aws {
     pub node_groups: Vec<NodeGroup>,
     /// First match decides; empty means that every IAM user and role of the account is `admin`.
     pub operator_access: Vec<AccessRule>,
+    /// Nothing is traced without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub telemetry: Option<Telemetry>,
     /// Used for creating the cluster, instead of the standard AWS settings. Never stored.
     #[serde(skip)]
     pub create_credentials: Option<Credentials>,

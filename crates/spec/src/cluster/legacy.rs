@@ -39,7 +39,6 @@ const REMOVED: &[Row] = &[
     ),
     ("api_load_balancer_type", "the load balancer is always a network load balancer"),
     ("log_group", "the log group is named after the cluster; `log_retention_days` says how long logs are kept"),
-    ("telemetry", "cortex sends no telemetry"),
     ("cluster_uid", "cortex sets it itself"),
     ("account_id", "it is the account of the AWS credentials in use"),
     ("cortex_policy_arn", "cortex makes its own least-privilege policies; add yours with `iam_policy_arns`"),

@@ -13,7 +13,7 @@ use serde::{
     de::{self, Unexpected, Visitor},
 };
 
-use super::{Cluster, DEFAULT_NAME, Provider};
+use super::{Cluster, DEFAULT_NAME, Provider, Telemetry, telemetry};
 use crate::{
     de::At,
     document::Document,
@@ -27,7 +27,7 @@ const HTTPS: u16 = 8443;
 const HTTP: u16 = 8080;
 
 /// A cluster on this machine, checked.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Local {
     /// Where the gateway listens.
@@ -53,6 +53,8 @@ pub struct Local {
     pub onnxruntime_library: Option<PathBuf>,
     /// Absolute; the user's data directory if absent.
     pub data_dir: Option<PathBuf>,
+    /// Nothing is traced without, unless the environment says so.
+    pub telemetry: Option<Telemetry>,
 }
 
 impl Default for Local {
@@ -69,6 +71,7 @@ impl Default for Local {
             python: "python3".to_owned(),
             onnxruntime_library: None,
             data_dir: None,
+            telemetry: None,
         }
     }
 }
@@ -114,6 +117,8 @@ pub(super) struct Written {
     onnxruntime_library: Option<At<String>>,
     /// Absolute path of the directory for state, bundles and logs, instead of one in the user's data directory.
     data_dir: Option<At<String>>,
+    /// Where gateway and replicas send traces. Default: nowhere.
+    telemetry: Option<At<telemetry::Written>>,
 }
 
 /// A number, or the word for the one that URLs need not name.
@@ -195,6 +200,7 @@ pub(super) fn read(document: &mut Document<'_>) -> Option<Cluster> {
         python: document.optional(written.python, python).unwrap_or(default.python),
         onnxruntime_library: document.optional(written.onnxruntime_library, rules::absolute_path),
         data_dir: document.optional(written.data_dir, rules::absolute_path),
+        telemetry: telemetry::read(document, written.telemetry),
     };
     let name = document.optional(written.cluster_name, rules::cluster_name);
     Some(Cluster { name: name.unwrap_or_else(|| DEFAULT_NAME.to_owned()), provider: Provider::Local(local) })

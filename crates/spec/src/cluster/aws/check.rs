@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Aws, ControlPlane, access, names, network, node_groups, written, written::Written};
 use crate::{
-    cluster::{Cluster, DEFAULT_NAME, Provider, explain},
+    cluster::{Cluster, DEFAULT_NAME, Provider, explain, telemetry},
     de::At,
     document::Document,
     problem::{Kind, Refusal},
@@ -36,6 +36,7 @@ pub(in crate::cluster) fn read(document: &mut Document<'_>) -> Option<Cluster> {
         control_plane: control_plane(document, written.control_plane.take()),
         node_groups: node_groups::read(document, &mut written),
         operator_access: access::operator_access(document, written.operator_access.take()),
+        telemetry: telemetry::read(document, written.telemetry.take()),
         create_credentials: access::credentials(
             document,
             "",

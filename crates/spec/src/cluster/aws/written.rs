@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{Nat, Role, Scheme, Sharing, Visibility, VolumeType};
-use crate::de::At;
+use crate::{cluster::telemetry, de::At};
 
 type Text = Option<At<String>>;
 type Number = Option<At<i64>>;
@@ -115,6 +115,8 @@ pub(crate) struct Written {
     /// Days that CloudWatch keeps logs.
     #[schemars(extend("default" = 30))]
     pub(super) log_retention_days: Number,
+    /// Where gateways and replicas send traces. Default: nowhere.
+    pub(super) telemetry: Option<At<telemetry::Written>>,
 
     /// Access key that creates the cluster. Default: the standard AWS settings, which are safer than a file.
     pub(super) aws_access_key_id: Text,
