@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use spec::cluster::Telemetry;
 use time::OffsetDateTime;
 
 use crate::openapi::Moment;
@@ -16,6 +17,8 @@ pub const CA_KEY: &str = "ca.json";
 pub const CERTIFICATE_KEY: &str = "config/certificate.json";
 /// State key of who may use the operator ([`identity::sts::OperatorAccess`]), on AWS.
 pub const ACCESS_KEY: &str = "config/access.json";
+/// State key of the [`TelemetryRecord`]; on one machine it is a file.
+pub const TELEMETRY_KEY: &str = "config/telemetry.json";
 /// State key of the key that sessions are made with.
 pub const SESSION_KEY: &str = "private/session.json";
 /// State key of the [`ApiKeyRecord`] made with the cluster.
@@ -43,6 +46,13 @@ pub struct ClusterRecord {
 pub struct CaRecord {
     /// PEM.
     pub certificate: String,
+}
+
+/// Where gateways and replicas send traces: written by every `cluster up`, followed while they run.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct TelemetryRecord {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub telemetry: Option<Telemetry>,
 }
 
 /// What clients of APIs are shown: written by every `cluster up`. Local clusters have none.

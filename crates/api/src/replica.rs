@@ -65,6 +65,9 @@ pub struct TaskSpec {
     pub onnxruntime: PathBuf,
     /// As in [`ReplicaSpec`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mem_bytes: Option<u64>,
+    /// As in [`ReplicaSpec`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_replica_concurrency: Option<u32>,
 }
 

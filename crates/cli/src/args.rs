@@ -68,6 +68,9 @@ pub enum Command {
         /// What to be: a JSON file written by an engine.
         #[arg(long)]
         spec: PathBuf,
+        /// Where traces go: a JSON file written by `cluster up`.
+        #[arg(long)]
+        telemetry: Option<PathBuf>,
     },
     /// One copy of one API, in a container of Amazon ECS.
     #[command(hide = true)]

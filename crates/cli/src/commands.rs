@@ -55,6 +55,6 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Gateway(arguments) => Box::pin(process::gateway(&arguments.directory)).await,
         Command::Task { healthy: true } => process::task_is_healthy(),
         Command::Task { healthy: false } => Box::pin(process::task()).await,
-        Command::Replica { spec } => Box::pin(process::replica(&spec)).await,
+        Command::Replica { spec, telemetry } => Box::pin(process::replica(&spec, telemetry)).await,
     }
 }

@@ -10,6 +10,7 @@ mod layout;
 mod registry;
 mod role;
 mod settings;
+mod telemetry;
 mod up;
 
 pub use certificate::{choose as choose_certificate, line as certificate_line};

@@ -2,6 +2,7 @@
 
 mod certificate;
 mod gateway;
+mod log;
 mod node;
 mod operator;
 mod place;
@@ -9,6 +10,7 @@ mod redirect;
 mod replica;
 mod sockets;
 mod task;
+mod traces;
 
 use std::{fs, net::SocketAddr, path::Path};
 
@@ -18,9 +20,8 @@ use rustix::{
     process::{Resource, Rlimit, getrlimit, setrlimit},
 };
 use state::{State, read};
-use telemetry::{Settings, Tracer};
+use telemetry::LogEnd;
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::{EnvFilter, fmt::time::UtcTime};
 use transport::{Address, Authority, AuthorityPem, Listener, ServerTls};
 
 pub use gateway::gateway;
@@ -40,27 +41,14 @@ const FILES: u64 = 32_768;
 
 /// What every long-running process begins with. Whatever it and its children write, environment variables of predictors
 /// and their logs included, is for this user only, even if the user's own data directory is open to others.
-///
-/// Logs are JSON lines on standard error; `CORTEX_LOG` filters, as in `info,gateway=debug`.
-fn begin() {
+fn begin() -> Result<LogEnd, Failure> {
     rustix::process::umask(Mode::RWXG | Mode::RWXO);
     let more = allow_files();
-    let filter = EnvFilter::try_from_env("CORTEX_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt()
-        .json()
-        .flatten_event(true)
-        .with_current_span(false)
-        .with_span_list(false)
-        .with_timer(UtcTime::rfc_3339())
-        .with_env_filter(filter)
-        // It would tell of a line that could not be written, of a full disk say, on the same standard error, and panic
-        // when that fails too: requests would be lost for want of a log line.
-        .log_internal_errors(false)
-        .with_writer(std::io::stderr)
-        .init();
+    let end = log::begin()?;
     if let Err(error) = more {
         tracing::warn!(%error, "the limit of open files, and so of connections, could not be raised");
     }
+    Ok(end)
 }
 
 /// Each connection is an open file, and shells begin with a limit of 1024: a client with little could keep all others out.
@@ -78,7 +66,7 @@ async fn as_role<F>(directory: &Path, role: Role, serve: F) -> Result<(), Failur
 where
     F: AsyncFnOnce(&Layout, &Claim) -> Result<(), Failure>,
 {
-    begin();
+    let _log = begin()?;
     let layout = Layout::new(directory);
     let claim = Claim::take(&layout, role).await?;
     let outcome = Box::pin(serve(&layout, &claim)).await;
@@ -92,16 +80,6 @@ where
 async fn listen(address: SocketAddr) -> Result<Listener, Failure> {
     Listener::bind(&Address::Tcp(address.to_string())).await.map_err(|error| {
         Failure::new(Exit::Conflict, "cluster.port_unavailable", format!("cannot listen at {address}: {error}"))
-    })
-}
-
-/// What sends this process' spans to the collector that the environment names, if it names one. What is wrong with that is
-/// logged and no reason not to serve.
-fn tracer(service: &str) -> Tracer {
-    let settings = Settings::read(|variable| std::env::var(variable).ok(), service);
-    settings.and_then(Tracer::start).unwrap_or_else(|error| {
-        tracing::warn!(%error, "nothing is traced");
-        Tracer::default()
     })
 }
 

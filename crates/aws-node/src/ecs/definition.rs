@@ -85,6 +85,7 @@ impl Definition {
             bucket: settings.bucket.clone(),
             bundle: workload.bundle.clone(),
             onnxruntime: PathBuf::from(ONNXRUNTIME),
+            mem_bytes: workload.compute.mem_bytes,
             max_replica_concurrency: workload.max_replica_concurrency,
         };
         let task = serde_json::to_string(&task).map_err(|error| EngineError::Failed(error.to_string()))?;
@@ -255,10 +256,12 @@ mod tests {
         assert_eq!((definition.cpu, definition.memory), (1536, Some(96)));
         let container = definition.container(&tests::settings(), "iris").expect("it is whole");
         assert_eq!((container.memory(), container.memory_reservation()), (Some(96), None));
+        assert!(definition.task.contains(r#""mem_bytes":100000000"#), "{}", definition.task);
         workload.compute.mem_bytes = None;
         let definition = Definition::new(&tests::settings(), &workload).expect("it is small");
         let container = definition.container(&tests::settings(), "iris").expect("it is whole");
         assert_eq!((container.memory(), container.memory_reservation()), (None, Some(256)));
+        assert!(!definition.task.contains("mem_bytes"), "{}", definition.task);
     }
 
     #[test]

@@ -48,6 +48,11 @@ impl Layout {
         self.directory.join("node.json")
     }
 
+    /// Where traces go: gateway and replicas follow it.
+    pub fn telemetry_file(&self) -> PathBuf {
+        self.directory.join("telemetry.json")
+    }
+
     pub fn token_file(&self) -> PathBuf {
         self.directory.join("admin-token")
     }

@@ -15,10 +15,11 @@ use api::{
     replica::Phase,
 };
 use identity::{KeyKind, Secret};
+use spec::cluster::Telemetry;
 use state::{LocalState, State, update};
 use time::OffsetDateTime;
 
-use super::{Layout, Role, Settings, certificate::publish, down, role::last_lines};
+use super::{Layout, Role, Settings, certificate::publish, down, role::last_lines, telemetry};
 use crate::{
     certificate::Chosen,
     founding::found,
@@ -46,13 +47,15 @@ pub async fn bring_up(
     settings: &Settings,
     before: Option<&Settings>,
     certificate: &Chosen,
+    telemetry: Option<&Telemetry>,
 ) -> Result<Outcome, Failure> {
     let running = Role::Node.is_running(layout);
     let same = before == Some(settings);
     if running && same && wait_ready(layout, settings).await.is_ok() {
         let state = LocalState::open(&layout.state()).await?;
-        let other = publish(&state, certificate).await?;
-        return Ok(if other { Outcome::Updated } else { Outcome::Unchanged });
+        let certificate = publish(&state, certificate).await?;
+        let telemetry = telemetry::publish(layout, telemetry)?;
+        return Ok(if certificate || telemetry { Outcome::Updated } else { Outcome::Unchanged });
     }
     if running {
         down::stop_processes(layout).await;
@@ -68,6 +71,7 @@ pub async fn bring_up(
         make_private_directory(&directory)?;
     }
     settings.save(layout)?;
+    telemetry::publish(layout, telemetry)?;
     write_documents(layout, settings, certificate).await?;
     start_node(layout)?;
     if let Err(failure) = wait_ready(layout, settings).await {

@@ -4,11 +4,19 @@ use std::{net::SocketAddr, path::Path, sync::Arc};
 
 use ::gateway::{Gateway, Options};
 use api::replica::Phase;
+use telemetry::Tracer;
 use tokio::net::TcpListener;
 use transport::{Limits, Listener, Server};
 
 use super::{
-    as_role, certificate::Follower, listen, place, redirect, server_tls, sockets::inherited, stop_requested, tracer,
+    as_role,
+    certificate::Follower,
+    listen,
+    place::{self, GatewayParts},
+    redirect, server_tls,
+    sockets::inherited,
+    stop_requested,
+    traces::traced,
 };
 use crate::{
     local::{Claim, Layout, Role},
@@ -21,6 +29,11 @@ pub async fn gateway(directory: &Path) -> Result<(), Failure> {
 
 async fn serve(layout: &Layout, claim: &Claim) -> Result<(), Failure> {
     let parts = place::gateway(layout).await?;
+    let source = parts.telemetry.clone();
+    traced("cortex-gateway", source, async |tracer| serve_traced(parts, layout, claim, tracer).await).await
+}
+
+async fn serve_traced(parts: GatewayParts, layout: &Layout, claim: &Claim, tracer: Tracer) -> Result<(), Failure> {
     let stop = stop_requested()?;
     let tls = server_tls(&*parts.state, &parts.host_names).await?;
     let mut certificate = Follower::new(Arc::clone(&parts.state), tls.clone());
@@ -30,7 +43,7 @@ async fn serve(layout: &Layout, claim: &Claim) -> Result<(), Failure> {
         Some(plain) => Some((take_or_listen(plain.listen).await?, plain.serves)),
         None => None,
     };
-    let options = Options { tracer: tracer("cortex-gateway"), ..Options::new(parts.state, layout.gateway_cache()) };
+    let options = Options { tracer, ..Options::new(parts.state, layout.gateway_cache()) };
     let gateway = Gateway::start(options).await;
     claim.say(Phase::Ready, &format!("serving at {}", parts.endpoint))?;
     tracing::info!(address = %parts.listen, "serving");

@@ -10,6 +10,7 @@ use std::{net::SocketAddr, sync::Arc};
 use ::operator::{Authenticator, engine::Engine};
 use state::State;
 
+use super::traces::Source;
 use crate::{local::Layout, report::Failure};
 
 pub struct OperatorParts {
@@ -31,6 +32,8 @@ pub struct GatewayParts {
     /// Whether `listen` is served with TLS.
     pub tls: bool,
     pub plain: Option<Plain>,
+    /// Where the cluster says where traces go.
+    pub telemetry: Source,
     pub host_names: Vec<String>,
     pub endpoint: String,
 }

@@ -5,7 +5,10 @@ use std::{path::PathBuf, time::Duration};
 use api::replica::{Phase, ReplicaSpec, ReplicaStatus, TASK_LISTEN_VARIABLE, TASK_VARIABLE, TaskSpec};
 use transport::Address;
 
-use super::{begin, stop_requested, tracer};
+use super::{
+    begin, stop_requested,
+    traces::{Source, traced},
+};
 use crate::{
     home::{Home, make_private_directory},
     report::{Exit, Failure},
@@ -31,14 +34,14 @@ pub fn task_is_healthy() -> Result<(), Failure> {
 }
 
 pub async fn task() -> Result<(), Failure> {
-    begin();
+    let _log = begin()?;
     let told = std::env::var(TASK_VARIABLE)
         .map_err(|_| Failure::internal(format!("{TASK_VARIABLE} does not say what to be")))?;
     let task: TaskSpec =
         serde_json::from_str(&told).map_err(|error| Failure::internal(format!("{TASK_VARIABLE}: {error}")))?;
     let directory = directory()?;
     make_private_directory(&directory)?;
-    let project = fetch(&task, &directory).await?;
+    let (project, source) = fetch(&task, &directory).await?;
     let listen = std::env::var(TASK_LISTEN_VARIABLE).unwrap_or_else(|_| LISTEN.to_owned());
     let spec = ReplicaSpec {
         api: task.api,
@@ -52,11 +55,11 @@ pub async fn task() -> Result<(), Failure> {
         python: "python3".into(),
         onnxruntime: Some(task.onnxruntime),
         drain_timeout: DRAIN,
-        // Kept by ECS, and not told: what is told is part of the task definition, and would make another of every present one.
-        mem_bytes: None,
+        mem_bytes: task.mem_bytes,
         max_replica_concurrency: task.max_replica_concurrency,
     };
-    Box::pin(::replica::run(spec, stop_requested()?, tracer("cortex-replica")))
+    let stop = stop_requested()?;
+    traced("cortex-replica", source, async move |tracer| Box::pin(::replica::run(spec, stop, tracer)).await)
         .await
         .map_err(|error| Failure::new(Exit::NotReady, "replica.failed", error.to_string()))
 }
@@ -69,16 +72,18 @@ fn replica_id() -> String {
     if id.is_empty() { format!("task-{}", std::process::id()) } else { id.to_owned() }
 }
 
+/// The project, and where the cluster says what it wants.
 #[cfg(feature = "aws")]
-async fn fetch(task: &TaskSpec, directory: &std::path::Path) -> Result<PathBuf, Failure> {
+async fn fetch(task: &TaskSpec, directory: &std::path::Path) -> Result<(PathBuf, Source), Failure> {
     let config = aws_infra::load(Some(&task.region), None).await.map_err(crate::aws::setup)?;
     let state = crate::aws::cluster_state(&config, &task.bucket, None);
-    ::operator::engine::process::unpack_bundle(directory, &state, &task.bundle)
+    let project = ::operator::engine::process::unpack_bundle(directory, &state, &task.bundle)
         .await
-        .map_err(|error| Failure::new(Exit::NotReady, "replica.no_bundle", error.to_string()))
+        .map_err(|error| Failure::new(Exit::NotReady, "replica.no_bundle", error.to_string()))?;
+    Ok((project, Source::State(std::sync::Arc::new(state))))
 }
 
 #[cfg(not(feature = "aws"))]
-async fn fetch(_: &TaskSpec, _: &std::path::Path) -> Result<PathBuf, Failure> {
+async fn fetch(_: &TaskSpec, _: &std::path::Path) -> Result<(PathBuf, Source), Failure> {
     Err(Failure::without_aws())
 }

@@ -49,6 +49,8 @@ pub struct Options {
     pub onnxruntime: Option<PathBuf>,
     /// How long a replica may take for its last requests.
     pub drain_timeout: Duration,
+    /// File that tells replicas where their traces go.
+    pub telemetry: Option<PathBuf>,
 }
 
 /// The engine.

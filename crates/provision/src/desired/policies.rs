@@ -173,7 +173,8 @@ pub(super) fn worker(build: &Build<'_>) -> Policy {
 
 /// What replicas run with, besides the policies of the user's.
 pub(super) fn task(build: &Build<'_>) -> Policy {
-    policy(&[read_bundles(build)])
+    let telemetry = format!("{}/config/telemetry.json", bucket_arn(build));
+    policy(&[read_bundles(build), allow(&["s3:GetObject"], json!(telemetry))])
 }
 
 fn read_bundles(build: &Build<'_>) -> Value {

@@ -61,7 +61,7 @@ pub async fn up(arguments: args::ClusterUp, existing: bool) -> Result<(), Failur
             settings.gateway
         );
     }
-    let outcome = local::bring_up(&layout, &settings, before.as_ref(), &certificate).await?;
+    let outcome = local::bring_up(&layout, &settings, before.as_ref(), &certificate, config.telemetry.as_ref()).await?;
 
     let ca = std::fs::read_to_string(layout.ca_file()).unwrap_or_default();
     let result = Report {

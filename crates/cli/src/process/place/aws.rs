@@ -16,7 +16,7 @@ use provision::ports;
 use serde::{Deserialize, Serialize};
 use state::{State, read};
 
-use super::{GatewayParts, OperatorParts, Plain};
+use super::{GatewayParts, OperatorParts, Plain, Source};
 use crate::{
     aws::{NODE_CONFIG_KEY, NodeConfig, cluster_state, node_state, setup},
     founding::found,
@@ -133,6 +133,7 @@ pub async fn gateway(node: &ControlNode) -> Result<GatewayParts, Failure> {
     let (_, state) = node_state(&node.config).await?;
     let record = cluster_record(&*state).await?;
     Ok(GatewayParts {
+        telemetry: Source::State(Arc::clone(&state)),
         state,
         listen: node.address(ports::NODE_GATEWAY),
         tls: true,

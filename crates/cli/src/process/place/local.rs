@@ -12,7 +12,7 @@ use state::{LocalState, State};
 use super::{GatewayParts, OperatorParts};
 use crate::{
     local::{Layout, Settings},
-    process::read_text,
+    process::{read_text, traces::Source},
     report::Failure,
 };
 
@@ -29,6 +29,7 @@ pub async fn operator(layout: &Layout) -> Result<OperatorParts, Failure> {
         python: settings.python.clone(),
         onnxruntime: settings.onnxruntime.clone(),
         drain_timeout: DRAIN,
+        telemetry: Some(layout.telemetry_file()),
     };
     let engine = ProcessEngine::open(options, Arc::clone(&state)).map_err(|e| Failure::internal(e.to_string()))?;
     let token = read_text(&layout.token_file())?;
@@ -52,6 +53,7 @@ pub async fn gateway(layout: &Layout) -> Result<GatewayParts, Failure> {
         listen: settings.gateway,
         tls: settings.use_ssl,
         plain: None,
+        telemetry: Source::File(layout.telemetry_file()),
         endpoint: settings.api_endpoint(),
         host_names: settings.host_names,
     })

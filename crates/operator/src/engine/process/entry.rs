@@ -264,10 +264,12 @@ impl Entry {
             .and_then(|()| OpenOptions::new().create(true).append(true).open(&path))
             .map_err(|error| failed(&path, &error))?;
         let errors = log.try_clone().map_err(|error| failed(&path, &error))?;
-        let child = Command::new(&options.binary)
-            .arg("replica")
-            .arg("--spec")
-            .arg(self.home.spec_file())
+        let mut command = Command::new(&options.binary);
+        command.arg("replica").arg("--spec").arg(self.home.spec_file());
+        if let Some(telemetry) = &options.telemetry {
+            command.arg("--telemetry").arg(telemetry);
+        }
+        let child = command
             // The wheels of ONNX Runtime report to their maker, and leave an identifier in the user's cache, unless they
             // are told not to before they are loaded; ours and those of predictors.
             .env("ORT_DISABLE_TELEMETRY", "1")

@@ -165,6 +165,7 @@ pub(super) const TABLE: &[Change] = &[
         "operator_access: [{principal: \"arn:aws:iam::123456789012:user/anna\", role: admin}]",
         NOTHING,
     ),
+    line(PUBLIC, &["telemetry"], "telemetry: {otlp_endpoint: \"http://10.0.0.5:4318\"}", NOTHING),
     // What it carries.
     line(
         PUBLIC,
