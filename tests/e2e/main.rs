@@ -14,6 +14,7 @@ mod digits;
 mod disk;
 mod housekeeping;
 mod junk;
+mod logs;
 mod metrics;
 mod old_clients;
 mod onnx;

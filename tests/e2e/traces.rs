@@ -6,7 +6,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use testkit::{Answer, Cluster, Config, Cortex, Version, eventually, project, raw};
+use testkit::{Answer, Cluster, Config, Cortex, Role, Version, eventually, project, raw};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     net::{TcpListener, TcpStream},
@@ -199,4 +199,50 @@ async fn a_request_is_one_trace_and_a_collector_that_is_gone_holds_up_nobody() {
     let again = call(&cluster, None).await.json();
     let again = again[0].as_str().expect("a context").split('-').nth(1).expect("an id").to_owned();
     assert_eq!(collector.trace(&again, 4).await.len(), 4);
+}
+
+/// The trace that a request without one begins; `None` if it is not traced.
+async fn fresh(cluster: &Cluster) -> Option<String> {
+    let told = call(cluster, None).await.json();
+    told[0].as_str().map(|context| context.split('-').nth(1).expect("an id").to_owned())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_file_says_is_done_and_another_word_while_the_cluster_runs() {
+    let (first, second) = (Collector::start(0).await, Collector::start(0).await);
+    let field = |collector: &Collector| format!("telemetry: {{otlp_endpoint: '{}'}}\n", collector.endpoint());
+    let cluster = Cluster::up_as(&Cortex::new(), Config { fields: field(&first), ..Config::default() });
+    cluster.deploy(&project::python(&cluster.cortex, "tells", TELLS, ""));
+    let id = fresh(&cluster).await.expect("it is traced");
+    assert_eq!(first.trace(&id, 4).await.len(), 4);
+    let processes = || {
+        let roles = [Role::Node, Role::Operator, Role::Gateway].map(|role| cluster.pid(role));
+        (roles, cluster.replicas())
+    };
+    let before = processes();
+
+    let file = cluster.cortex.working_directory().join(&cluster.config);
+    let with = cluster.cortex.read(&file);
+    cluster.cortex.write(&cluster.config, with.replace(&field(&first), &field(&second)));
+    cluster.up_again().ok().prints("is up again");
+    cluster.up_again().ok().prints("was up already");
+    eventually("both send there", async || {
+        fresh(&cluster).await.expect("it is traced");
+        let services: Vec<_> = {
+            let spans = second.spans.lock().expect("nobody panics");
+            spans.iter().map(|span| span["service"].as_str().expect("text").to_owned()).collect()
+        };
+        let both = ["cortex-gateway", "cortex-replica"].iter().all(|name| services.iter().any(|it| it == name));
+        if both { Ok(()) } else { Err(format!("{services:?}")) }
+    })
+    .await;
+
+    cluster.cortex.write(&cluster.config, with.replace(&field(&first), ""));
+    cluster.up_again().ok().prints("is up again");
+    eventually("nothing is traced", async || match fresh(&cluster).await {
+        None => Ok(()),
+        Some(id) => Err(id),
+    })
+    .await;
+    assert_eq!(processes(), before, "no process was started again");
 }

@@ -155,4 +155,40 @@ mod tests {
         assert_eq!(other, read(None, &[(ENDPOINT, "http://own:4318"), quarter[1], quarter[2]]));
         assert_eq!(read(Some(&file), &[("OTEL_SDK_DISABLED", "true")]), None);
     }
+
+    #[tokio::test]
+    async fn the_last_spans_are_sent_before_the_process_ends() {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+        // Another test of this process may have been first.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let record = TelemetryRecord {
+            telemetry: Some(Telemetry {
+                otlp_endpoint: format!("http://{}", listener.local_addr().expect("it is bound")),
+                traces_sampler: Sampler::AlwaysOn,
+                traces_sampler_arg: 1.0,
+            }),
+        };
+        let collector = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.expect("it is bound");
+            let mut told = Vec::new();
+            while !told.ends_with(b"]}]}]}") {
+                assert_ne!(stream.read_buf(&mut told).await.expect("it is sent"), 0);
+            }
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").await.expect("it is read");
+            String::from_utf8(told).expect("JSON")
+        });
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = directory.path().join("telemetry.json");
+        fs::write(&file, serde_json::to_vec(&record).expect("JSON")).expect("it is written");
+        let outcome = traced("test", Source::File(file), async |tracer| {
+            tracer.end(tracer.server("last", None).expect("it is on"));
+            7
+        });
+        assert_eq!(outcome.await, 7);
+        // It has it by now, and not a second later.
+        assert!(collector.is_finished());
+        assert!(collector.await.expect("it does not panic").contains(r#""name":"last""#));
+    }
 }
