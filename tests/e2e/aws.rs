@@ -19,4 +19,5 @@ mod settings;
 mod shapes;
 mod survival;
 mod sweep;
+mod telemetry;
 mod topology;

@@ -1,6 +1,7 @@
 //! One request, seen by a collector of traces.
 
 use std::{
+    collections::BTreeSet,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -26,14 +27,14 @@ const CLIENTS: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 const SAMPLED: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
 /// Takes OTLP over HTTP, in JSON. Gone when it is dropped.
-struct Collector {
+pub struct Collector {
     port: u16,
     spans: Arc<Mutex<Vec<Value>>>,
     task: JoinHandle<()>,
 }
 
 impl Collector {
-    async fn start(port: u16) -> Self {
+    pub async fn start(port: u16) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", port)).await.expect("a free port");
         let port = listener.local_addr().expect("it is bound").port();
         let spans = Arc::<Mutex<Vec<Value>>>::default();
@@ -49,8 +50,14 @@ impl Collector {
         Self { port, spans, task }
     }
 
-    fn endpoint(&self) -> String {
+    pub fn endpoint(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// Of whom there are spans.
+    pub fn services(&self) -> BTreeSet<String> {
+        let spans = self.spans.lock().expect("nobody panics");
+        spans.iter().map(|span| span["service"].as_str().expect("text").to_owned()).collect()
     }
 
     /// Spans of that trace, each with the service that it is of, once there are so many.
@@ -228,11 +235,8 @@ async fn what_the_file_says_is_done_and_another_word_while_the_cluster_runs() {
     cluster.up_again().ok().prints("was up already");
     eventually("both send there", async || {
         fresh(&cluster).await.expect("it is traced");
-        let services: Vec<_> = {
-            let spans = second.spans.lock().expect("nobody panics");
-            spans.iter().map(|span| span["service"].as_str().expect("text").to_owned()).collect()
-        };
-        let both = ["cortex-gateway", "cortex-replica"].iter().all(|name| services.iter().any(|it| it == name));
+        let services = second.services();
+        let both = ["cortex-gateway", "cortex-replica"].iter().all(|name| services.contains(*name));
         if both { Ok(()) } else { Err(format!("{services:?}")) }
     })
     .await;

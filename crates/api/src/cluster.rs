@@ -17,8 +17,8 @@ pub const CA_KEY: &str = "ca.json";
 pub const CERTIFICATE_KEY: &str = "config/certificate.json";
 /// State key of who may use the operator ([`identity::sts::OperatorAccess`]), on AWS.
 pub const ACCESS_KEY: &str = "config/access.json";
-/// State key of the [`TelemetryRecord`]; on one machine it is a file.
-pub const TELEMETRY_KEY: &str = "config/telemetry.json";
+/// State key of what control nodes are told, on AWS. A [`TelemetryRecord`] is part of it.
+pub const NODE_CONFIG_KEY: &str = "config/node.json";
 /// State key of the key that sessions are made with.
 pub const SESSION_KEY: &str = "private/session.json";
 /// State key of the [`ApiKeyRecord`] made with the cluster.
@@ -48,7 +48,7 @@ pub struct CaRecord {
     pub certificate: String,
 }
 
-/// Where gateways and replicas send traces: written by every `cluster up`, followed while they run.
+/// Where gateways and replicas send traces: written by every `cluster up`, followed while they run. On one machine a file.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct TelemetryRecord {
     #[serde(default, skip_serializing_if = "Option::is_none")]

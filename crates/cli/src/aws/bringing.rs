@@ -92,6 +92,7 @@ impl<'a> Bringing<'a> {
         let mut node = NodeConfig::new(&cluster, &account.caller.partition, &bucket);
         node.runtime_keys = aws.runtime_credentials.as_ref().map(runtime_keys_object);
         node.api_http = aws.api_http;
+        node.telemetry = aws.telemetry.clone();
         let bucket_name = BucketName::Given(bucket.clone());
         let cloud = AwsCloud::new(account.clients.clone(), bucket_name, Arc::new(aws_infra::NoContents));
         let state = Arc::new(cluster_state(&account.config, &bucket, Some(&cluster.account_id)));

@@ -2,10 +2,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use api::cluster::{
-    ACCESS_KEY, ApiCertificate, CERTIFICATE_KEY, CLUSTER_KEY, CertificatePem, ClusterRecord, TELEMETRY_KEY,
-    TelemetryRecord,
-};
+use api::cluster::{ACCESS_KEY, ApiCertificate, CERTIFICATE_KEY, CLUSTER_KEY, CertificatePem, ClusterRecord};
 use async_trait::async_trait;
 use aws_infra::{Content, ContentError, Contents};
 use provision::{desired::Upload as Object, names};
@@ -26,7 +23,6 @@ const CLUSTER_RECORD: &str = "the cluster's addresses";
 const NODE_CONFIG: &str = "what control nodes are told";
 const RECORDED: &str = "what the cluster was made from";
 const ACCESS: &str = "who may use the operator";
-const TELEMETRY: &str = "where traces go";
 const CERTIFICATE: &str = "what clients of APIs are shown";
 const CERTIFICATE_PEM: &str = "your certificate with its key";
 const RUNTIME_KEYS: &str = "the keys that the cluster runs with";
@@ -39,7 +35,6 @@ pub struct ClusterContents {
     runtime_keys: Option<Vec<u8>>,
     certificate: Vec<u8>,
     access: Vec<u8>,
-    telemetry: Vec<u8>,
     /// Where it is kept, and what.
     certificate_pem: Option<(String, Option<Vec<u8>>)>,
     cluster: String,
@@ -72,7 +67,6 @@ impl ClusterContents {
             runtime_keys,
             certificate: json(&recorded.certificate),
             access: json(&recorded.access),
-            telemetry: json(&TelemetryRecord { telemetry: recorded.aws.telemetry.clone() }),
             certificate_pem,
             cluster: node.cluster.clone(),
             ports,
@@ -93,7 +87,6 @@ impl ClusterContents {
             object(RECORDED_KEY, Some(sha256(&self.recorded)), RECORDED, false),
             object(CERTIFICATE_KEY, Some(sha256(&self.certificate)), CERTIFICATE, false),
             object(ACCESS_KEY, Some(sha256(&self.access)), ACCESS, false),
-            object(TELEMETRY_KEY, Some(sha256(&self.telemetry)), TELEMETRY, false),
         ];
         objects.extend(node.runtime_keys.iter().map(|key| object(key, None, RUNTIME_KEYS, false)));
         objects.extend(self.certificate_pem.iter().map(|(key, _)| object(key, None, CERTIFICATE_PEM, false)));
@@ -116,7 +109,6 @@ impl Contents for ClusterContents {
             NODE_CONFIG => Ok(Content::Bytes(self.node_config.clone())),
             RECORDED => Ok(Content::Bytes(self.recorded.clone())),
             ACCESS => Ok(Content::Bytes(self.access.clone())),
-            TELEMETRY => Ok(Content::Bytes(self.telemetry.clone())),
             CERTIFICATE => Ok(Content::Bytes(self.certificate.clone())),
             CLUSTER_RECORD => {
                 let name = |input: &str| inputs.get(input).ok_or_else(|| ContentError(format!("no input `{input}`")));

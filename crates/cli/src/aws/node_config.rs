@@ -1,13 +1,12 @@
 //! What control nodes are told, by way of an object in the bucket: all that is not secret and not known to the user data.
 
+pub use api::cluster::NODE_CONFIG_KEY;
 use provision::{cloud::ClusterId, names};
 use serde::{Deserialize, Serialize};
-
-/// Object of the [`NodeConfig`].
-pub const NODE_CONFIG_KEY: &str = "config/node.json";
+use spec::cluster::Telemetry;
 
 /// Public within the account: nothing of it is secret.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct NodeConfig {
     pub cluster: String,
     pub region: String,
@@ -26,6 +25,9 @@ pub struct NodeConfig {
     pub runtime_keys: Option<String>,
     /// Serve APIs without TLS on port 80 instead of redirecting.
     pub api_http: bool,
+    /// As in [`api::cluster::TelemetryRecord`]: gateways and tasks look for it here while they run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub telemetry: Option<Telemetry>,
 }
 
 /// The official image of Docker's library, as Amazon mirrors it: no account and no rate limit of another registry.
@@ -46,6 +48,7 @@ impl NodeConfig {
             image: IMAGE.to_owned(),
             runtime_keys: None,
             api_http: false,
+            telemetry: None,
         }
     }
 }

@@ -76,6 +76,7 @@ impl Recorded {
         let mut node = NodeConfig::new(cluster, &account.caller.partition, bucket);
         node.runtime_keys = self.runtime_keys.clone();
         node.api_http = self.aws.api_http;
+        node.telemetry = self.aws.telemetry.clone();
         node
     }
 }

@@ -1,11 +1,10 @@
 //! Where a process sends its traces: as its own environment says, and else as `telemetry` of `cluster.yaml`, which is
 //! followed while the process runs.
 
-use std::{convert::Infallible, fs, io, path::PathBuf, sync::Arc, time::Duration};
+use std::{convert::Infallible, fs, io, path::PathBuf, time::Duration};
 
-use api::cluster::{TELEMETRY_KEY, TelemetryRecord};
+use api::cluster::TelemetryRecord;
 use spec::cluster::Telemetry;
-use state::{State, read};
 use telemetry::{Settings, Tracer};
 
 const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
@@ -19,7 +18,9 @@ const FAREWELL: Duration = Duration::from_secs(2);
 pub enum Source {
     /// A file of this machine with a [`TelemetryRecord`].
     File(PathBuf),
-    State(Arc<dyn State>),
+    /// What control nodes are told, in the bucket.
+    #[cfg(feature = "aws")]
+    State(std::sync::Arc<dyn state::State>),
     /// Only the environment.
     Nowhere,
 }
@@ -29,7 +30,9 @@ impl Source {
     fn pause(&self) -> Duration {
         match self {
             Self::File(_) => Duration::from_secs(1),
-            Self::State(_) | Self::Nowhere => Duration::from_mins(1),
+            #[cfg(feature = "aws")]
+            Self::State(_) => Duration::from_mins(1),
+            Self::Nowhere => Duration::from_hours(1),
         }
     }
 
@@ -40,8 +43,9 @@ impl Source {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => None,
                 Err(error) => return Err(error.to_string()),
             },
+            #[cfg(feature = "aws")]
             Self::State(state) => {
-                let record = read::<TelemetryRecord>(&**state, TELEMETRY_KEY).await;
+                let record = state::read::<TelemetryRecord>(&**state, api::cluster::NODE_CONFIG_KEY).await;
                 record.map_err(|error| error.to_string())?.map(|(record, _)| record)
             }
             Self::Nowhere => None,

@@ -173,8 +173,9 @@ pub(super) fn worker(build: &Build<'_>) -> Policy {
 
 /// What replicas run with, besides the policies of the user's.
 pub(super) fn task(build: &Build<'_>) -> Policy {
-    let telemetry = format!("{}/config/telemetry.json", bucket_arn(build));
-    policy(&[read_bundles(build), allow(&["s3:GetObject"], json!(telemetry))])
+    // Where traces go is part of it, and nothing secret.
+    let told = format!("{}/config/node.json", bucket_arn(build));
+    policy(&[read_bundles(build), allow(&["s3:GetObject"], json!(told))])
 }
 
 fn read_bundles(build: &Build<'_>) -> Value {

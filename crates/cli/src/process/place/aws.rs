@@ -29,7 +29,7 @@ use crate::{
 const POLL: Duration = Duration::from_secs(2);
 
 /// What this machine knows of itself: kept in its directory, so that it starts again without the bucket's help.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ControlNode {
     /// Random, made once.
     id: String,
