@@ -9,7 +9,7 @@
 //!   queues and refusals are not its business.
 //! - `onnx`: an ONNX model, run in this process by ONNX Runtime, whose library is fetched once per machine.
 //! - `python`: a Python class, run in worker processes over private sockets.
-//! - `batching`: requests gathered, for predictors that answer many at once.
+//! - `batching`: requests gathered, for whoever answers many at once.
 //! - `container`: a server of the user's own, which requests are passed on to as they come.
 //! - `server`: HTTP/1.1 in front of them, with the queue and the drain rule.
 

@@ -5,6 +5,8 @@
 
 mod stage;
 
+use std::sync::Arc;
+
 use api::replica::ReplicaSpec;
 use http::{Method, Request, StatusCode};
 use telemetry::{
@@ -25,7 +27,7 @@ pub(crate) struct Metrics {
     /// How long the predictor took.
     predict: Histogram,
     /// How many requests were answered together; whoever batches counts.
-    pub(crate) batch: Histogram,
+    pub(crate) batch: Arc<Histogram>,
     pub(crate) tracer: Tracer,
 }
 
@@ -48,7 +50,7 @@ impl Metrics {
             outcomes: ByKind::default(),
             queue: Histogram::latency(),
             predict: Histogram::latency(),
-            batch: Histogram::new(&SIZES),
+            batch: Arc::new(Histogram::new(&SIZES)),
             tracer,
         }
     }

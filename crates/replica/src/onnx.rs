@@ -4,12 +4,14 @@ mod decode;
 mod encode;
 mod inflate;
 mod library;
+mod model;
 mod oip;
 mod pace;
+mod rows;
 mod session;
 mod signature;
-#[cfg_attr(not(test), expect(dead_code, reason = "for server-side batching, which is to gather requests"))]
 mod stack;
+mod together;
 
 use std::{
     path::Path,
@@ -17,43 +19,48 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Instant,
 };
 
 use api::replica::ReplicaSpec;
 use http::{StatusCode, header::CONTENT_ENCODING};
 use serde_json::{Map, Value, json};
-use tokio::task::spawn_blocking;
+use tokio::{sync::Semaphore, task::spawn_blocking};
 
 pub use library::{LIBRARY, library_for_nodes};
+use model::Model;
 use oip::{Names, Route};
 use pace::Pace;
 use session::Sessions;
-use signature::Signature;
+use together::Together;
 
 use crate::{
+    batching::Gathering,
     error::Error,
     exchange::{Reply, Request},
+    metrics::Metrics,
     predictor::{PredictError, Predictor},
     run::Limits,
     status::StatusFile,
 };
 
+/// Elements of an answer that are written without keeping others waiting.
+const LARGE_ANSWER: usize = 8 << 10;
+
 struct Onnx {
     model: Arc<Model>,
-    sessions: usize,
-}
-
-struct Model {
-    sessions: Sessions,
-    signature: Signature,
-    names: Names,
-    pace: Pace,
+    /// Requests whose JSON may be read or written, or that may run, at a time.
+    at_once: usize,
     /// Requests that are worked on by threads that may block: whoever has to wait for one of them must not wait on a
     /// thread that reads connections.
-    slow: AtomicUsize,
-    /// Longest body, in bytes, compressed or not.
-    body_limit: usize,
+    slow: Arc<AtomicUsize>,
+    batches: Option<Batches>,
+}
+
+/// For requests that are run together.
+struct Batches {
+    gathering: Gathering<Together>,
+    /// To read or write what is large.
+    large: Semaphore,
 }
 
 /// Fetches the library if need be, loads the model and runs it once.
@@ -63,6 +70,7 @@ pub(crate) async fn load(
     path: &Path,
     limits: &Limits,
     status: &StatusFile,
+    metrics: &Metrics,
 ) -> Result<impl Predictor + use<>, Error> {
     let setting = spec.onnxruntime.as_deref();
     let library = library::ensure(&spec.cache, setting, &spec.python, limits.install, status).await?;
@@ -70,26 +78,42 @@ pub(crate) async fn load(
     let (sessions, threads) = (predictor.processes_per_replica.max(1), predictor.threads_per_process.max(1));
     let (path, name) = (path.to_owned(), predictor.path.clone());
     let names = Names { model: spec.api.clone(), version: spec.version.clone() };
-    let body_limit = limits.body;
+    let (body_limit, batched) = (limits.body, predictor.server_side_batching.is_some());
     let model = spawn_blocking(move || {
         let (sessions, signature) = Sessions::load(&library, &path, &name, sessions, threads)?;
-        sessions.warm_up(&signature.inputs);
-        Ok(Model { sessions, signature, names, pace: Pace::new(), slow: AtomicUsize::new(0), body_limit })
+        let unsupported = |reason| Error::UnsupportedModel { model: name, reason };
+        if batched {
+            sessions.check_rows(&signature).map_err(unsupported)?;
+        } else {
+            sessions.warm_up(&signature.inputs);
+        }
+        Ok(Model { sessions, signature, names, pace: Pace::new(), body_limit })
     });
     let model = model.await.unwrap_or_else(|panic| {
         Err(Error::LoadModel { model: predictor.path.clone(), reason: format!("ONNX Runtime panicked: {panic}") })
     })?;
-    Ok(Onnx { model: Arc::new(model), sessions: sessions as usize })
+    let (model, sessions) = (Arc::new(model), sessions as usize);
+    // While one request runs, the JSON of another can be read or written.
+    let at_once = 2 * sessions;
+    let batches = predictor.server_side_batching.map(|settings| {
+        let together = Arc::new(Together::new(Arc::clone(&model), sessions));
+        let gathering = Gathering::new(together, settings, Arc::clone(&metrics.batch));
+        Batches { gathering, large: Semaphore::new(at_once) }
+    });
+    Ok(Onnx { model, at_once, slow: Arc::default(), batches })
 }
 
 #[async_trait::async_trait]
 impl Predictor for Onnx {
     async fn predict(&self, request: Request) -> Result<Reply, PredictError> {
+        if let Some(batches) = &self.batches {
+            return batches.predict(&self.model, request).await;
+        }
+        let slow = Slow::begin(&self.slow);
         let model = Arc::clone(&self.model);
-        model.slow.fetch_add(1, Ordering::AcqRel);
         let work = spawn_blocking(move || {
-            let _slow = Slow(&model.slow);
-            model.timed(&request)
+            let _slow = slow;
+            model.answer(&request)
         });
         work.await.unwrap_or_else(|panic| {
             tracing::error!("panic in the model's run: {panic}");
@@ -98,10 +122,10 @@ impl Predictor for Onnx {
     }
 
     fn at_once(&self, request: &Request) -> Option<Result<Reply, PredictError>> {
-        let alone = self.model.slow.load(Ordering::Acquire) == 0;
+        let alone = self.batches.is_none() && self.slow.load(Ordering::Acquire) == 0;
         // A compressed body is as long as what comes out of it.
         let plain = !request.head.headers.contains_key(CONTENT_ENCODING);
-        (alone && plain && self.model.pace.is_quick(request.body.len())).then(|| self.model.timed(request))
+        (alone && plain && self.model.pace.is_quick(request.body.len())).then(|| self.model.answer(request))
     }
 
     fn page(&self, path: &str, draining: bool) -> Option<Result<Reply, PredictError>> {
@@ -109,7 +133,7 @@ impl Predictor for Onnx {
             Ok(route) => route,
             Err(why) => return Some(Err(PredictError::NotFound(why))),
         };
-        let Model { names, signature, .. } = &*self.model;
+        let (names, signature) = (&self.model.names, &self.model.signature);
         let mut status = StatusCode::OK;
         let mut ready = |mut body: Value| {
             body["ready"] = json!(!draining);
@@ -131,9 +155,13 @@ impl Predictor for Onnx {
         Some(Ok(reply))
     }
 
-    /// While one request runs, the JSON of another can be read or written.
+    /// Requests that are gathered wait where that is done.
     fn concurrency(&self) -> Option<usize> {
-        Some(2 * self.sessions)
+        self.batches.is_none().then_some(self.at_once)
+    }
+
+    fn forgets_callers(&self) -> bool {
+        self.batches.is_some()
     }
 
     fn describe(&self) -> Map<String, Value> {
@@ -141,52 +169,50 @@ impl Predictor for Onnx {
     }
 }
 
-/// Counts down when the work is done, or has panicked.
-struct Slow<'a>(&'a AtomicUsize);
+impl Batches {
+    async fn predict(&self, model: &Arc<Model>, request: Request) -> Result<Reply, PredictError> {
+        let request_id = request.id.clone();
+        let compressed = request.head.headers.contains_key(CONTENT_ENCODING);
+        let large = compressed || request.body.len() > pace::SMALL_BODY;
+        let reads = Arc::clone(model);
+        let (arrays, form) = self.aside(large, move || reads.read(&request)).await??;
+        let part = self.gathering.ask(arrays).await.ok_or(PredictError::Died)?;
+        let part = part.map_err(|error| model::failed(&request_id, &error))?;
+        let writes = Arc::clone(model);
+        let large = part.elements(&model.signature.outputs) > LARGE_ANSWER;
+        let written = self.aside(large, move || writes.write(&form, &part.values, &part.rows)).await?;
+        written.map_err(|error| model::failed(&request_id, &error))
+    }
 
-impl Drop for Slow<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
+    /// Here and now, or on a thread of its own if it may take long.
+    async fn aside<T: Send + 'static>(
+        &self,
+        large: bool,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, PredictError> {
+        if !large {
+            return Ok(work());
+        }
+        let _turn = self.large.acquire().await.map_err(|_| PredictError::Died)?;
+        spawn_blocking(work).await.map_err(|panic| {
+            tracing::error!("panic where a request was read or written: {panic}");
+            PredictError::Died
+        })
     }
 }
 
-impl Model {
-    fn timed(&self, request: &Request) -> Result<Reply, PredictError> {
-        let begun = Instant::now();
-        let outcome = self.answer(request);
-        self.pace.note(request.body.len(), begun);
-        outcome
-    }
+/// A request that a thread of its own works on, or has panicked over.
+struct Slow(Arc<AtomicUsize>);
 
-    fn answer(&self, request: &Request) -> Result<Reply, PredictError> {
-        let route = oip::route(request.head.uri.path(), &self.names).transpose().map_err(PredictError::NotFound)?;
-        let encoding = request.header(CONTENT_ENCODING.as_str());
-        let body = inflate::inflate(&request.body, encoding, self.body_limit).map_err(PredictError::BadRequest)?;
-        let Signature { inputs, outputs } = &self.signature;
-        let answered = match route {
-            None => {
-                let arrays = decode::arrays(&body, &self.signature).map_err(PredictError::BadRequest)?;
-                self.sessions.run(inputs, arrays).and_then(|v| encode::answer(outputs, &v)).map(Reply::json)
-            }
-            Some(Route::Infer) => {
-                let json_length = request.header(oip::JSON_LENGTH);
-                let mut infer = oip::parse(&body, json_length, &self.signature).map_err(PredictError::BadRequest)?;
-                let arrays = std::mem::take(&mut infer.arrays);
-                self.sessions.run(inputs, arrays).and_then(|v| self.names.reply(&infer, outputs, &v))
-            }
-            Some(_) => {
-                let path = request.head.uri.path();
-                return Err(PredictError::NotFound(format!("`{path}` takes GET, not POST")));
-            }
-        };
-        answered.map_err(|error| match error.code() {
-            ort::ErrorCode::InvalidArgument => {
-                PredictError::BadRequest(format!("the model does not take this: {error}"))
-            }
-            _ => {
-                tracing::error!(request_id = %request.id, "the model failed: {error}");
-                PredictError::Raised { exception: Some("an ONNX Runtime error".to_owned()) }
-            }
-        })
+impl Slow {
+    fn begin(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::AcqRel);
+        Self(Arc::clone(count))
+    }
+}
+
+impl Drop for Slow {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
     }
 }

@@ -30,7 +30,9 @@ use pool::{Pool, Replacing};
 use watch::Watching;
 use worker::Launch;
 
-use crate::{batching::Batching, error::Error, predictor::Predictor, run::Limits, status::StatusFile};
+use crate::{
+    batching::Batching, error::Error, metrics::Metrics, predictor::Predictor, run::Limits, status::StatusFile,
+};
 
 /// What a worker process runs, by file.
 const WORKER: [(&str, &str); 14] = [
@@ -56,6 +58,7 @@ pub(crate) async fn load(
     spec: &ReplicaSpec,
     limits: &Limits,
     status: &StatusFile,
+    metrics: &Metrics,
 ) -> Result<Arc<dyn Predictor>, Error> {
     let project = std::path::absolute(&spec.project).map_err(Error::io("find", &spec.project))?;
     let python = venv::ensure(spec, &project, limits.install, status).await?;
@@ -90,7 +93,7 @@ pub(crate) async fn load(
     let pool = Pool::start(launch, processes as usize, replacing, watching).await?;
     Ok(match predictor.server_side_batching {
         None => Arc::new(pool),
-        Some(batching) => Arc::new(Batching::new(pool, batching)),
+        Some(batching) => Arc::new(Batching::new(pool, batching, Arc::clone(&metrics.batch))),
     })
 }
 

@@ -102,10 +102,11 @@ async fn live(
     tracer: Tracer,
 ) -> Result<(), Error> {
     let mut stop = pin!(stop);
+    let metrics = Arc::new(Metrics::new(spec, tracer));
     let predictor = tokio::select! {
         biased;
         () = &mut stop => return status.write(Phase::Draining, "stopped before it was ready"),
-        predictor = load(spec, limits, status) => predictor?,
+        predictor = load(spec, limits, status, &metrics) => predictor?,
     };
     let listener = Listener::bind(&spec.listen).await.map_err(|source| match source.kind() {
         io::ErrorKind::AddrInUse => Error::AddressInUse { address: spec.listen.clone() },
@@ -114,13 +115,18 @@ async fn live(
     status.write(Phase::Ready, "ready")?;
     tracing::info!(address = %spec.listen, "ready");
 
-    let service = Arc::new(Service::new(spec, limits, Arc::clone(&predictor), Arc::new(Metrics::new(spec, tracer))));
+    let service = Arc::new(Service::new(spec, limits, Arc::clone(&predictor), metrics));
     let ended = server::serve(listener, service, stop, status, limits.grace, spec.drain_timeout).await;
     predictor.close().await;
     ended
 }
 
-async fn load(spec: &ReplicaSpec, limits: &Limits, status: &StatusFile) -> Result<Arc<dyn Predictor>, Error> {
+async fn load(
+    spec: &ReplicaSpec,
+    limits: &Limits,
+    status: &StatusFile,
+    metrics: &Metrics,
+) -> Result<Arc<dyn Predictor>, Error> {
     status.starting(&format!("starting {}", spec.api))?;
     let predictor = match &spec.program {
         Program::Predictor(predictor) => predictor,
@@ -131,7 +137,7 @@ async fn load(spec: &ReplicaSpec, limits: &Limits, status: &StatusFile) -> Resul
         return Err(Error::NoSuchFile { path: predictor.path.clone().into() });
     }
     Ok(match predictor.r#type {
-        PredictorType::Onnx => Arc::new(onnx::load(predictor, spec, &path, limits, status).await?),
-        PredictorType::Python => python::load(predictor, spec, limits, status).await?,
+        PredictorType::Onnx => Arc::new(onnx::load(predictor, spec, &path, limits, status, metrics).await?),
+        PredictorType::Python => python::load(predictor, spec, limits, status, metrics).await?,
     })
 }

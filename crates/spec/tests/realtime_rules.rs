@@ -196,10 +196,7 @@ fn predictors() {
                 &python("server_side_batching: {max_batch_size: 2, batch_interval: 0.5ms}"),
                 "predictor.server_side_batching.batch_interval invalid_value",
             ),
-            (
-                &onnx("server_side_batching: {max_batch_size: 2, batch_interval: 10ms}"),
-                "predictor.server_side_batching conflicting_fields",
-            ),
+            (&onnx("server_side_batching: {max_batch_size: 2, batch_interval: 10ms}"), ""),
             (&python("config: {a: [1, {b: ~}], c: 1.5, d: true}"), ""),
             (&python("config: text"), "predictor.config wrong_type"),
             (&onnx("config: {}"), ""),

@@ -1,16 +1,24 @@
-use std::sync::{
-    Mutex,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
-use bytes::Bytes;
 use proptest::{collection::vec, prelude::*};
-use tokio::time::sleep;
+use telemetry::SIZES;
+use tokio::{
+    task::JoinSet,
+    time::{Instant, sleep},
+};
 
 use super::*;
-use crate::exchange::ReplyBody;
 
-/// Answers each request with its own body, after `takes`, and notes the batches.
+/// An item: who asks, of what kind, and how much.
+type Item = (usize, u8, Size);
+
+/// Answers each item with its own number, after `takes`, and notes the batches.
 #[derive(Default)]
 struct Echo {
     takes: Duration,
@@ -21,54 +29,63 @@ struct Echo {
 }
 
 #[async_trait::async_trait]
-impl Predictor for Echo {
-    async fn predict(&self, _: Request) -> Outcome {
-        unreachable!("it is asked in batches")
-    }
+impl TakesBatches for Echo {
+    type Item = Item;
+    type Answer = usize;
 
-    fn concurrency(&self) -> Option<usize> {
-        Some(1)
-    }
-
-    fn describe(&self) -> Map<String, Value> {
-        Map::new()
-    }
-}
-
-#[async_trait::async_trait]
-impl PredictsBatches for Echo {
-    async fn predict_batch(&self, requests: Vec<Request>) -> Vec<Outcome> {
-        self.batches.lock().unwrap().push(requests.len());
+    async fn work(self: Arc<Self>, items: Vec<Item>) -> Vec<usize> {
+        assert!(items.iter().all(|item| item.1 == items[0].1), "all of a kind");
+        self.batches.lock().unwrap().push(items.len());
         let running = self.running.fetch_add(1, Ordering::SeqCst) + 1;
         self.most_running.fetch_max(running, Ordering::SeqCst);
         sleep(self.takes).await;
         self.running.fetch_sub(1, Ordering::SeqCst);
-        requests.into_iter().map(|request| Ok(Reply::json(request.body))).collect()
+        items.into_iter().map(|(number, ..)| number).collect()
     }
 
     fn batches_at_once(&self) -> usize {
         self.at_once
     }
+
+    fn size(item: &Item) -> Size {
+        item.2
+    }
+
+    fn fit(one: &Item, other: &Item) -> bool {
+        one.1 == other.1
+    }
 }
 
-fn batching(takes: u64, at_once: usize, most: u32, interval: u32) -> Arc<Batching<Echo>> {
-    let echo = Echo { takes: Duration::from_millis(takes), at_once, ..Echo::default() };
+const ONE: Size = Size { rows: 1, bytes: 1 };
+
+struct Ground {
+    echo: Arc<Echo>,
+    gathering: Gathering<Echo>,
+    sizes: Arc<Histogram>,
+}
+
+fn batching(takes: u64, at_once: usize, most: u32, interval: u32) -> Arc<Ground> {
+    let echo = Arc::new(Echo { takes: Duration::from_millis(takes), at_once, ..Echo::default() });
     let settings = ServerSideBatching { max_batch_size: most, batch_interval_millis: interval };
-    Arc::new(Batching::new(echo, settings))
+    let sizes = Arc::new(Histogram::new(&SIZES));
+    let gathering = Gathering::new(Arc::clone(&echo), settings, Arc::clone(&sizes));
+    Arc::new(Ground { echo, gathering, sizes })
 }
 
-impl Batching<Echo> {
+impl Ground {
     fn batches(&self) -> Vec<usize> {
-        self.predictor.batches.lock().unwrap().clone()
+        self.echo.batches.lock().unwrap().clone()
     }
 
     /// Asks with a number; the number that came back, and after how many milliseconds.
     async fn ask(self: Arc<Self>, number: usize) -> (usize, u128) {
-        let (head, ()) = http::Request::post("/").body(()).unwrap().into_parts();
+        self.ask_of(number, 0, ONE).await
+    }
+
+    async fn ask_of(self: Arc<Self>, number: usize, kind: u8, size: Size) -> (usize, u128) {
         let begun = Instant::now();
-        let request = Request { id: number.to_string(), head, body: Bytes::from(number.to_string()) };
-        let ReplyBody::Whole(body) = self.predict(request).await.unwrap().body else { panic!("a stream") };
-        (std::str::from_utf8(&body).unwrap().parse().unwrap(), begun.elapsed().as_millis())
+        let answer = self.gathering.ask((number, kind, size)).await.unwrap();
+        (answer, begun.elapsed().as_millis())
     }
 }
 
@@ -126,20 +143,73 @@ async fn who_has_gone_takes_no_place() {
     assert_eq!(batching.batches(), [1, 1]);
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_does_not_fit_goes_by_itself_and_a_full_batch_passes_one_that_waits() {
+    let batching = batching(100, 2, 2, 1000);
+    let ask = |number, kind| tokio::spawn(Arc::clone(&batching).ask_of(number, kind, ONE));
+    let first = ask(1, 0);
+    sleep(Duration::from_millis(1)).await;
+    let odd = ask(2, 1);
+    sleep(Duration::from_millis(1)).await;
+    let (one, other) = (ask(3, 2), ask(4, 2));
+    assert_eq!((one.await.unwrap(), other.await.unwrap()), ((3, 100), (4, 100)));
+    assert_eq!(first.await.unwrap(), (1, 100));
+    // Until nothing was in flight any more.
+    assert_eq!(odd.await.unwrap(), (2, 201));
+    assert_eq!(batching.batches(), [1, 2, 1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn batches_are_bounded_by_rows_and_bytes_but_one_always_goes() {
+    let sized = |rows, bytes| Size { rows, bytes };
+    for (sizes, want) in [
+        ([sized(3, 1), sized(1, 1), sized(2, 1)], vec![1, 2, 1]),
+        ([sized(9, 1), sized(1, 1), sized(3, 1)], vec![1, 1, 2]),
+        ([sized(1, 200 << 20), sized(1, 100 << 20), sized(1, 1)], vec![1, 1, 2]),
+    ] {
+        let batching = batching(10, 1, 4, 1000);
+        let mut all = JoinSet::new();
+        all.spawn(Arc::clone(&batching).ask(0));
+        sleep(Duration::from_millis(1)).await;
+        for size in sizes {
+            all.spawn(Arc::clone(&batching).ask_of(1, 0, size));
+            sleep(Duration::from_millis(1)).await;
+        }
+        all.join_all().await;
+        assert_eq!(batching.batches(), want, "{sizes:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_batch_is_counted_with_its_size() {
+    let batching = batching(10, 1, 4, 1000);
+    let mut all = JoinSet::new();
+    for number in 0..5 {
+        all.spawn(Arc::clone(&batching).ask(number));
+        sleep(Duration::from_millis(1)).await;
+    }
+    all.join_all().await;
+    let mut page = Page::default();
+    page.family(&telemetry::catalogue::replica::BATCH).histogram(&[], &batching.sizes);
+    let samples = telemetry::Samples::parse(&page.text()).unwrap();
+    assert_eq!(samples.sum("cortex_replica_batch_size_count", &[]), 2.0);
+    assert_eq!(samples.sum("cortex_replica_batch_size_sum", &[]), 5.0);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     /// Whatever comes when: everybody gets the answer to what he asked, once, in batches that are within the limits.
     #[test]
     fn everybody_gets_his_own_answer(
-        pauses in vec(0_u64..20, 1..60), takes in 0_u64..30, at_once in 1_usize..4, most in 2_u32..9, interval in 1_u32..40,
+        pauses in vec((0_u64..20, 0_u8..3), 1..60), takes in 0_u64..30, at_once in 1_usize..4, most in 2_u32..9, interval in 1_u32..40,
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         runtime.block_on(async {
             let batching = batching(takes, at_once, most, interval);
             let mut all = JoinSet::new();
-            for (number, pause) in pauses.iter().enumerate() {
-                let asked = Arc::clone(&batching).ask(number);
+            for (number, (pause, kind)) in pauses.iter().enumerate() {
+                let asked = Arc::clone(&batching).ask_of(number, *kind, ONE);
                 all.spawn(async move { (number, asked.await.0) });
                 sleep(Duration::from_millis(*pause)).await;
             }
@@ -149,7 +219,7 @@ proptest! {
             let batches = batching.batches();
             prop_assert_eq!(batches.iter().sum::<usize>(), pauses.len());
             prop_assert!(batches.iter().all(|size| *size <= most as usize), "{batches:?}");
-            prop_assert!(batching.predictor.most_running.load(Ordering::SeqCst) <= at_once);
+            prop_assert!(batching.echo.most_running.load(Ordering::SeqCst) <= at_once);
             Ok(())
         })?;
     }

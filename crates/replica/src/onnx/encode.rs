@@ -7,19 +7,22 @@ use half::f16;
 use ort::value::{DynMapValueType, DynValue};
 use serde::Serialize;
 
-use super::signature::{Element, Form, Output};
+use super::{
+    rows::Rows,
+    signature::{Element, Form, Output},
+};
 
-/// All outputs as one JSON object.
-pub(super) fn answer(outputs: &[Output], values: &[DynValue]) -> ort::Result<Vec<u8>> {
+/// All outputs as one JSON object, as far as they are the caller's.
+pub(super) fn answer(outputs: &[Output], values: &[DynValue], rows: &Rows) -> ort::Result<Vec<u8>> {
     let mut json = Vec::with_capacity(256);
     for (output, value) in outputs.iter().zip(values) {
         json.push(if json.is_empty() { b'{' } else { b',' });
         write(&mut json, &output.name);
         json.push(b':');
         match &output.form {
-            Form::Tensor(element, _) => tensor(&mut json, *element, value, Layout::Nested)?,
-            Form::Scores { text_keys: false } => scores::<i64>(&mut json, value)?,
-            Form::Scores { text_keys: true } => scores::<String>(&mut json, value)?,
+            Form::Tensor(element, _) => tensor(&mut json, *element, value, rows, Layout::Nested)?,
+            Form::Scores { text_keys: false } => scores::<i64>(&mut json, value, rows)?,
+            Form::Scores { text_keys: true } => scores::<String>(&mut json, value, rows)?,
         }
     }
     json.extend(if json.is_empty() { b"{}".as_slice() } else { b"}" });
@@ -36,18 +39,24 @@ pub(super) enum Layout {
 }
 
 impl Layout {
-    fn sizes(self, shape: &[i64], count: usize) -> Vec<usize> {
+    fn sizes(self, shape: Vec<usize>, count: usize) -> Vec<usize> {
         match self {
-            Self::Nested => sizes(shape),
+            Self::Nested => shape,
             Self::Flat => vec![count],
         }
     }
 }
 
-pub(super) fn tensor(json: &mut Vec<u8>, element: Element, value: &DynValue, layout: Layout) -> ort::Result<()> {
+pub(super) fn tensor(
+    json: &mut Vec<u8>,
+    element: Element,
+    value: &DynValue,
+    rows: &Rows,
+    layout: Layout,
+) -> ort::Result<()> {
     macro_rules! numbers {
         ($type:ty) => {{
-            let (shape, data) = value.try_extract_tensor::<$type>()?;
+            let (shape, data) = rows.cut(value.try_extract_tensor::<$type>()?);
             nested(json, &layout.sizes(shape, data.len()), data, &mut write);
         }};
     }
@@ -64,25 +73,26 @@ pub(super) fn tensor(json: &mut Vec<u8>, element: Element, value: &DynValue, lay
         Element::U32 => numbers!(u32),
         Element::U64 => numbers!(u64),
         Element::F16 => {
-            let (shape, data) = value.try_extract_tensor::<f16>()?;
+            let (shape, data) = rows.cut(value.try_extract_tensor::<f16>()?);
             nested(json, &layout.sizes(shape, data.len()), data, &mut |json, value: &f16| write(json, &value.to_f32()));
         }
         Element::Text => {
-            let (shape, data) = value.try_extract_strings()?;
-            nested(json, &layout.sizes(shape, data.len()), &data, &mut write);
+            let (shape, all) = value.try_extract_strings()?;
+            let (shape, data) = rows.cut((shape, &all));
+            nested(json, &layout.sizes(shape, data.len()), data, &mut write);
         }
     }
     Ok(())
 }
 
 /// A sequence of maps as a list of objects; the keys of a JSON object are strings.
-fn scores<K>(json: &mut Vec<u8>, value: &DynValue) -> ort::Result<()>
+fn scores<K>(json: &mut Vec<u8>, value: &DynValue, rows: &Rows) -> ort::Result<()>
 where
     K: ort::value::IntoTensorElementType + Clone + std::hash::Hash + Eq + ToString,
 {
     let maps = value.try_extract_sequence::<DynMapValueType>()?;
     json.push(b'[');
-    for (index, map) in maps.iter().enumerate() {
+    for (index, map) in rows.items(&maps).iter().enumerate() {
         json.extend(if index > 0 { b",{".as_slice() } else { b"{" });
         for (index, (class, score)) in map.try_extract_key_values::<K, f32>()?.into_iter().enumerate() {
             if index > 0 {

@@ -16,7 +16,10 @@ use serde_json::{Value, json};
 pub(super) use request::parse;
 pub(super) use route::{Route, route};
 
-use super::signature::{Dim, Element, Form, Output, Signature};
+use super::{
+    rows::Rows,
+    signature::{Dim, Element, Form, Output, Signature},
+};
 use crate::exchange::Reply;
 
 /// How many bytes of a body with binary tensors are JSON.
@@ -83,8 +86,9 @@ impl Names {
         request: &Infer,
         outputs: &[Output],
         values: &[ort::value::DynValue],
+        rows: &Rows,
     ) -> ort::Result<Reply> {
-        let (body, json) = reply::write(self, request, outputs, values)?;
+        let (body, json) = reply::write(self, request, outputs, values, rows)?;
         if json == body.len() {
             return Ok(Reply::json(body));
         }

@@ -20,7 +20,9 @@ use ort::{
 
 use super::{
     decode::{Array, Data},
-    signature::{Element, Input, Signature},
+    rows::height,
+    signature::{self, Element, Input, Signature},
+    stack::stack,
 };
 use crate::error::Error;
 
@@ -62,19 +64,40 @@ impl Sessions {
 
     /// Runs the model on a session that is idle, or will be. Blocks.
     pub(super) fn run(&self, inputs: &[Input], arrays: Vec<Array>) -> ort::Result<Vec<DynValue>> {
-        let mut loan = self.lend();
-        run(loan.session.as_mut().expect("a loan has its session until it is dropped"), inputs, arrays)
+        run(self.lend().session(), inputs, arrays)
     }
 
-    /// Runs every session once with zeros, so that the first caller does not pay for what is set up lazily.
-    pub(super) fn warm_up(&self, inputs: &[Input]) {
-        let zeros: Vec<Array> = inputs.iter().map(|input| zeros(input, input.smallest())).collect();
+    /// Runs every session once with zeros, so that the first caller does not pay for what is set up lazily. What that gave.
+    pub(super) fn warm_up(&self, inputs: &[Input]) -> Option<Vec<DynValue>> {
+        let zeros = smallest(inputs);
+        let mut values = None;
         for session in self.lock().iter_mut() {
-            if let Err(error) = run(session, inputs, zeros.clone()) {
+            match run(session, inputs, zeros.clone()) {
+                Ok(given) => values = Some(given),
                 // No fault: the free dimensions of a model may hang together, and its values mean something.
-                return tracing::info!("no warm-up: the model does not run on the smallest input of zeros ({error})");
+                Err(error) => {
+                    tracing::info!("no warm-up: the model does not run on the smallest input of zeros ({error})");
+                    return None;
+                }
             }
         }
+        values
+    }
+
+    /// [`Self::warm_up`] for a model whose requests are to be run together; or why they cannot be. Of a model that does not
+    /// run on zeros only the signature is known.
+    pub(super) fn check_rows(&self, signature: &Signature) -> Result<(), String> {
+        signature.check_rows()?;
+        let Some(one) = self.warm_up(&signature.inputs) else { return Ok(()) };
+        let zeros = smallest(&signature.inputs);
+        let two = run(self.lend().session(), &signature.inputs, stack(&[zeros.clone(), zeros]))
+            .map_err(|error| signature::together(&format!("the model runs on one row and not on two ({error})")))?;
+        let mut outputs = signature.outputs.iter().zip(one.iter().zip(&two));
+        let odd = outputs.find(|(output, (one, two))| (height(output, one), height(output, two)) != (Some(1), Some(2)));
+        odd.map_or(Ok(()), |(output, _)| {
+            let text = format!("its output `{}` does not have a row for each row of its inputs", output.name);
+            Err(signature::together(&text))
+        })
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Session>> {
@@ -89,6 +112,12 @@ impl Sessions {
             }
             idle = self.returned.wait(idle).unwrap_or_else(PoisonError::into_inner);
         }
+    }
+}
+
+impl Loan<'_> {
+    fn session(&mut self) -> &mut Session {
+        self.session.as_mut().expect("a loan has its session until it is dropped")
     }
 }
 
@@ -154,6 +183,10 @@ fn value(array: Array) -> ort::Result<SessionInputValue<'static>> {
         Data::U64(data) => Tensor::from_array((shape, data))?.into(),
         Data::Text(data) => Tensor::from_string_array((shape, data.as_slice()))?.into(),
     })
+}
+
+fn smallest(inputs: &[Input]) -> Vec<Array> {
+    inputs.iter().map(|input| zeros(input, input.smallest())).collect()
 }
 
 fn zeros(input: &Input, shape: Vec<usize>) -> Array {

@@ -71,6 +71,27 @@ impl Signature {
         })
     }
 
+    /// Why requests cannot be put together along the first dimension, if that can be seen from here.
+    pub(super) fn check_rows(&self) -> Result<(), String> {
+        let inputs = self.inputs.iter().map(|input| ("input", &input.name, input.dims.as_slice(), true));
+        let outputs = self.outputs.iter().filter_map(|output| match &output.form {
+            Form::Tensor(_, dims) => Some(("output", &output.name, dims.as_slice(), false)),
+            Form::Scores { .. } => None,
+        });
+        for (what, name, dims, is_input) in inputs.chain(outputs) {
+            match dims {
+                [Dim::Any(_), ..] => {}
+                // Many exporters leave the shapes of outputs out.
+                [] if !is_input => {}
+                [] => return Err(together(&format!("its {what} `{name}` has none"))),
+                [Dim::Fixed(_), ..] => {
+                    return Err(together(&format!("that of its {what} `{name}` {} is fixed", Shape(dims))));
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// As fields of the JSON that `GET /` answers.
     pub(super) fn describe(&self) -> [(&'static str, Value); 2] {
         let tensor = |name: &str, element: Element, dims: &[Dim]| {
@@ -153,6 +174,14 @@ impl Output {
         };
         Ok(Self { name, form })
     }
+}
+
+/// What is said of a model whose requests cannot be run together.
+pub(super) fn together(why: &str) -> String {
+    format!(
+        "`server_side_batching` puts requests together along a free first dimension, but {why}: export the model with one, or \
+         remove `server_side_batching`"
+    )
 }
 
 /// Whether `shape` is one of those that `dims` stand for.

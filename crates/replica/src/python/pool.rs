@@ -28,7 +28,7 @@ use super::{
     worker::Launch,
 };
 use crate::{
-    batching::PredictsBatches,
+    batching::{Size, TakesBatches},
     error::Error,
     exchange::Request,
     predictor::{PredictError, Predictor},
@@ -194,8 +194,11 @@ impl Predictor for Pool {
 }
 
 #[async_trait::async_trait]
-impl PredictsBatches for Pool {
-    async fn predict_batch(&self, requests: Vec<Request>) -> Vec<Outcome> {
+impl TakesBatches for Pool {
+    type Item = Request;
+    type Answer = Outcome;
+
+    async fn work(self: Arc<Self>, requests: Vec<Request>) -> Vec<Outcome> {
         let count = requests.len();
         let (answer, answered) = oneshot::channel();
         self.shared.at_desk(|desk| desk.submit(Work::Batch(requests), Answer::Batch(answer, count)));
@@ -204,5 +207,9 @@ impl PredictsBatches for Pool {
 
     fn batches_at_once(&self) -> usize {
         self.processes * self.shared.launch.threads as usize
+    }
+
+    fn size(request: &Request) -> Size {
+        Size { rows: 1, bytes: request.body.len() }
     }
 }

@@ -12,4 +12,5 @@ mod onnx;
 mod python;
 mod requirements;
 mod streams;
+mod together;
 mod workers;

@@ -18,6 +18,27 @@ pub fn identity(element: u64, dims: &[Dim]) -> Vec<u8> {
     model(&node("Identity", "", &[]), &[("x", tensor.clone())], &[("y", tensor)])
 }
 
+/// `y = x @ x` for each matrix of a list, which takes long if they are large.
+pub fn squares() -> Vec<u8> {
+    let matrices = tensor(FLOAT, &[Dim::Free("batch"), Dim::Free("n"), Dim::Free("n")]);
+    let node = [bytes(1, b"x"), bytes(1, b"x"), bytes(2, b"y"), bytes(4, b"MatMul")].concat();
+    model(&node, &[("x", matrices.clone())], &[("y", matrices)])
+}
+
+/// `y` has the integers of `table` at the places that `x` says; there is no row 2 and above.
+pub fn lookup() -> Vec<u8> {
+    let table = [number(1, 2), number(2, 7), number(7, 70), number(7, 71), bytes(8, b"table")].concat();
+    let places = tensor(INT64, &[Dim::Free("n")]);
+    let node = [bytes(1, b"table"), bytes(1, b"x"), bytes(2, b"y"), bytes(4, b"Gather")].concat();
+    with_constants(&node, &bytes(5, &table), &[("x", places.clone())], &[("y", places)])
+}
+
+/// `y` is `x` with its dimensions swapped.
+pub fn transposed() -> Vec<u8> {
+    let (x, y) = (tensor(FLOAT, &[Dim::Free("n"), Dim::Free("m")]), tensor(FLOAT, &[Dim::Free("m"), Dim::Free("n")]));
+    model(&node("Transpose", "", &[]), &[("x", x)], &[("y", y)])
+}
+
 /// `y` is a list of maps from a class label to a score; `x` has the scores.
 pub fn zip_map(text_labels: bool) -> Vec<u8> {
     let labels = if text_labels {
@@ -41,12 +62,17 @@ pub fn sequence() -> Vec<u8> {
 }
 
 fn model(node: &[u8], inputs: &[(&str, Vec<u8>)], outputs: &[(&str, Vec<u8>)]) -> Vec<u8> {
+    with_constants(node, &[], inputs, outputs)
+}
+
+fn with_constants(node: &[u8], constants: &[u8], inputs: &[(&str, Vec<u8>)], outputs: &[(&str, Vec<u8>)]) -> Vec<u8> {
     let values = |field, values: &[(&str, Vec<u8>)]| {
         let value =
             |(name, kind): &(&str, Vec<u8>)| bytes(field, &[bytes(1, name.as_bytes()), bytes(2, kind)].concat());
         values.iter().map(value).collect::<Vec<_>>().concat()
     };
-    let graph = [bytes(1, node), bytes(2, b"test"), values(11, inputs), values(12, outputs)].concat();
+    let graph =
+        [bytes(1, node), bytes(2, b"test"), constants.to_vec(), values(11, inputs), values(12, outputs)].concat();
     let opset = bytes(8, &number(2, 17));
     let ml_opset = bytes(8, &[bytes(1, b"ai.onnx.ml"), number(2, 3)].concat());
     [number(1, 8), bytes(7, &graph), opset, ml_opset].concat()

@@ -180,7 +180,6 @@ pub(super) fn path_fits(r#type: PredictorType, path: &str) -> Result<(), Refusal
 /// Fields of `predictor` that only a Python predictor has, by name.
 pub(super) fn python_only(field: &str) -> Refusal {
     let why = match field {
-        "server_side_batching" => "every request is answered by itself yet",
         "request_timeout" => "there is no process that could hang",
         "config" => "there is no predictor class to hand it to",
         _ => "no Python code runs",
@@ -276,7 +275,6 @@ impl Predictor {
         let set = [
             ("config", !self.config.is_empty()),
             ("python_path", self.python_path.is_some()),
-            ("server_side_batching", self.server_side_batching.is_some()),
             ("request_timeout", self.request_timeout.is_some()),
         ];
         set.into_iter().filter(move |(_, set)| onnx && *set).map(|(field, _)| field)

@@ -55,7 +55,7 @@ pub(super) struct Predictor {
     /// Requests one process answers at a time (`python`), or threads that compute one prediction (`onnx`).
     #[schemars(range(min = 1, max = 1024), extend("default" = 1))]
     pub(super) threads_per_process: Option<At<i64>>,
-    /// Hands the predictor many requests at once (`python` only).
+    /// Hands the predictor many requests at once (`python`), or runs the model on them together (`onnx`).
     pub(super) server_side_batching: Option<At<ServerSideBatching>>,
     /// Seconds that a request may be at work before its process is replaced (`python` only). Default: 300.
     #[schemars(range(min = 1, max = 86400))]
@@ -65,7 +65,7 @@ pub(super) struct Predictor {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ServerSideBatching {
-    /// Most requests at once. Required.
+    /// Most requests at once (`python`), or most rows of the first dimension (`onnx`). Required.
     #[schemars(range(min = 2, max = 1024))]
     pub(super) max_batch_size: Option<At<i64>>,
     /// The longest that a request waits for others: seconds, or a text such as `10ms`. Required.

@@ -8,6 +8,7 @@ use ort::value::DynValue;
 
 use super::super::{
     decode::Data,
+    rows::Rows,
     signature::{Element, Input},
 };
 
@@ -115,22 +116,25 @@ fn strings(input: &Input, count: usize, mut bytes: &[u8]) -> Result<Vec<String>,
     Ok(strings)
 }
 
-/// The elements of `value`, appended to `bytes`.
-pub(super) fn encode(bytes: &mut Vec<u8>, element: Element, value: &DynValue) -> ort::Result<()> {
+/// The caller's elements of `value`, appended to `bytes`.
+pub(super) fn encode(bytes: &mut Vec<u8>, element: Element, value: &DynValue, rows: &Rows) -> ort::Result<()> {
     match element {
-        Element::Bool => put(bytes, value.try_extract_tensor::<bool>()?.1),
-        Element::F16 => put(bytes, value.try_extract_tensor::<f16>()?.1),
-        Element::F32 => put(bytes, value.try_extract_tensor::<f32>()?.1),
-        Element::F64 => put(bytes, value.try_extract_tensor::<f64>()?.1),
-        Element::I8 => put(bytes, value.try_extract_tensor::<i8>()?.1),
-        Element::I16 => put(bytes, value.try_extract_tensor::<i16>()?.1),
-        Element::I32 => put(bytes, value.try_extract_tensor::<i32>()?.1),
-        Element::I64 => put(bytes, value.try_extract_tensor::<i64>()?.1),
-        Element::U8 => put(bytes, value.try_extract_tensor::<u8>()?.1),
-        Element::U16 => put(bytes, value.try_extract_tensor::<u16>()?.1),
-        Element::U32 => put(bytes, value.try_extract_tensor::<u32>()?.1),
-        Element::U64 => put(bytes, value.try_extract_tensor::<u64>()?.1),
-        Element::Text => put_strings(bytes, &value.try_extract_strings()?.1),
+        Element::Bool => put(bytes, rows.cut(value.try_extract_tensor::<bool>()?).1),
+        Element::F16 => put(bytes, rows.cut(value.try_extract_tensor::<f16>()?).1),
+        Element::F32 => put(bytes, rows.cut(value.try_extract_tensor::<f32>()?).1),
+        Element::F64 => put(bytes, rows.cut(value.try_extract_tensor::<f64>()?).1),
+        Element::I8 => put(bytes, rows.cut(value.try_extract_tensor::<i8>()?).1),
+        Element::I16 => put(bytes, rows.cut(value.try_extract_tensor::<i16>()?).1),
+        Element::I32 => put(bytes, rows.cut(value.try_extract_tensor::<i32>()?).1),
+        Element::I64 => put(bytes, rows.cut(value.try_extract_tensor::<i64>()?).1),
+        Element::U8 => put(bytes, rows.cut(value.try_extract_tensor::<u8>()?).1),
+        Element::U16 => put(bytes, rows.cut(value.try_extract_tensor::<u16>()?).1),
+        Element::U32 => put(bytes, rows.cut(value.try_extract_tensor::<u32>()?).1),
+        Element::U64 => put(bytes, rows.cut(value.try_extract_tensor::<u64>()?).1),
+        Element::Text => {
+            let (shape, all) = value.try_extract_strings()?;
+            put_strings(bytes, rows.cut((shape, &all)).1);
+        }
     }
     Ok(())
 }

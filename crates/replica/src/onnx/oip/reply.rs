@@ -6,7 +6,8 @@ use ort::value::DynValue;
 
 use super::{
     super::{
-        encode::{self, Layout, sizes},
+        encode::{self, Layout},
+        rows::Rows,
         signature::{Element, Form, Output},
     },
     Infer, Names, binary,
@@ -18,6 +19,7 @@ pub(super) fn write(
     request: &Infer,
     outputs: &[Output],
     values: &[DynValue],
+    rows: &Rows,
 ) -> ort::Result<(Vec<u8>, usize)> {
     let mut tensors = Vec::new();
     let mut json = Vec::with_capacity(256);
@@ -38,14 +40,14 @@ pub(super) fn write(
         json.extend_from_slice(b",\"datatype\":");
         encode::write(&mut json, element.datatype());
         json.extend_from_slice(b",\"shape\":");
-        encode::write(&mut json, &sizes(value.shape()));
+        encode::write(&mut json, &rows.shape(value.shape()));
         if asked.binary {
-            let size = append(&mut tensors, element, value)?;
+            let size = append(&mut tensors, element, value, rows)?;
             // Writing to memory does not fail.
             let _ = write!(json, ",\"parameters\":{{\"binary_data_size\":{size}}}}}");
         } else {
             json.extend_from_slice(b",\"data\":");
-            encode::tensor(&mut json, element, value, Layout::Flat)?;
+            encode::tensor(&mut json, element, value, rows, Layout::Flat)?;
             json.push(b'}');
         }
     }
@@ -55,8 +57,8 @@ pub(super) fn write(
     Ok((json, length))
 }
 
-fn append(tensors: &mut Vec<u8>, element: Element, value: &DynValue) -> ort::Result<usize> {
+fn append(tensors: &mut Vec<u8>, element: Element, value: &DynValue, rows: &Rows) -> ort::Result<usize> {
     let before = tensors.len();
-    binary::encode(tensors, element, value)?;
+    binary::encode(tensors, element, value, rows)?;
     Ok(tensors.len() - before)
 }

@@ -1,0 +1,92 @@
+//! A loaded model, and the steps from a request to its reply: read and check, run, write.
+
+use std::time::Instant;
+
+use http::header::CONTENT_ENCODING;
+use ort::value::DynValue;
+
+use super::{
+    decode::{self, Array},
+    encode, inflate,
+    oip::{self, Infer, Names, Route},
+    pace::Pace,
+    rows::Rows,
+    session::Sessions,
+    signature::Signature,
+};
+use crate::{
+    exchange::{Reply, Request},
+    predictor::PredictError,
+};
+
+pub(super) struct Model {
+    pub(super) sessions: Sessions,
+    pub(super) signature: Signature,
+    pub(super) names: Names,
+    pub(super) pace: Pace,
+    /// Longest body, in bytes, compressed or not.
+    pub(super) body_limit: usize,
+}
+
+/// How the caller wants the answer.
+#[derive(Debug)]
+pub(super) enum Form {
+    Plain,
+    Infer(Infer),
+}
+
+impl Model {
+    /// All steps, on this thread.
+    pub(super) fn answer(&self, request: &Request) -> Result<Reply, PredictError> {
+        let begun = Instant::now();
+        let outcome = self.read(request).and_then(|(arrays, form)| {
+            let values = self.sessions.run(&self.signature.inputs, arrays);
+            values
+                .and_then(|values| self.write(&form, &values, &Rows::ALL))
+                .map_err(|error| failed(&request.id, &error))
+        });
+        self.pace.note(request.body.len(), begun);
+        outcome
+    }
+
+    /// One array per input, as the signature has them.
+    pub(super) fn read(&self, request: &Request) -> Result<(Vec<Array>, Form), PredictError> {
+        let route = oip::route(request.head.uri.path(), &self.names).transpose().map_err(PredictError::NotFound)?;
+        let encoding = request.header(CONTENT_ENCODING.as_str());
+        let body = inflate::inflate(&request.body, encoding, self.body_limit).map_err(PredictError::BadRequest)?;
+        match route {
+            None => {
+                let arrays = decode::arrays(&body, &self.signature).map_err(PredictError::BadRequest)?;
+                Ok((arrays, Form::Plain))
+            }
+            Some(Route::Infer) => {
+                let json_length = request.header(oip::JSON_LENGTH);
+                let mut infer = oip::parse(&body, json_length, &self.signature).map_err(PredictError::BadRequest)?;
+                Ok((std::mem::take(&mut infer.arrays), Form::Infer(infer)))
+            }
+            Some(_) => {
+                let path = request.head.uri.path();
+                Err(PredictError::NotFound(format!("`{path}` takes GET, not POST")))
+            }
+        }
+    }
+
+    pub(super) fn write(&self, form: &Form, values: &[DynValue], rows: &Rows) -> ort::Result<Reply> {
+        let outputs = &self.signature.outputs;
+        match form {
+            Form::Plain => encode::answer(outputs, values, rows).map(Reply::json),
+            Form::Infer(infer) => self.names.reply(infer, outputs, values, rows),
+        }
+    }
+}
+
+/// What a caller hears of a run that failed.
+pub(super) fn failed(request_id: &str, error: &ort::Error) -> PredictError {
+    match error.code() {
+        ort::ErrorCode::InvalidArgument => PredictError::BadRequest(format!("the model does not take this: {error}")),
+        _ => {
+            tracing::error!(request_id, "the model failed: {error}");
+            PredictError::Raised { exception: Some("an ONNX Runtime error".to_owned()) }
+        }
+    }
+}
