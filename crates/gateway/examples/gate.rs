@@ -14,6 +14,10 @@ use state::{Expect, LocalState, State};
 use tokio::runtime::Builder;
 use transport::{Address, Authority, Limits, Listener, Server, ServerTls};
 
+/// As in the product.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     let mut arguments: Vec<String> = std::env::args().skip(1).collect();
     let mut runtime = match arguments.pop_if(|last| last == "--one-thread") {

@@ -92,6 +92,9 @@ pub(crate) fn host<B>(request: &Request<B>) -> Result<HeaderValue, Error> {
         (None, None) => return Err(Error::BadRequest("the request has no Host")),
     };
     let host = authority.as_str().rsplit_once('@').map_or(authority.as_str(), |(_, host)| host);
+    if let Some(field) = field.filter(|field| field.as_bytes() == host.as_bytes()) {
+        return Ok(field.clone());
+    }
     HeaderValue::try_from(host).map_err(|_| Error::BadRequest("the Host is not a host name"))
 }
 

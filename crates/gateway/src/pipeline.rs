@@ -141,12 +141,13 @@ impl Pipeline {
         encrypted: bool,
         grant: &mut Grant,
     ) -> Result<Decision, Error> {
-        let snapshot = self.table.current().ok_or(Error::Starting)?;
+        let look = self.table.look();
+        let snapshot = look.as_ref().ok_or(Error::Starting)?;
         if !is_plainly_framed(request.headers()) {
             return Err(Error::BadRequest("the request has another Transfer-Encoding than `chunked`"));
         }
         if cors::is_preflight(request) {
-            *grant = pages(request.uri().path(), &snapshot).grant(request.headers());
+            *grant = pages(request.uri().path(), snapshot).grant(request.headers());
             return cors::preflight(request.headers(), grant).map(Decision::Preflight);
         }
         let from_another_page = browser::sent_for_another_page(request);
@@ -154,17 +155,19 @@ impl Pipeline {
         let keys = match authenticate(request.headers_mut(), &snapshot.keys, SystemTime::now()) {
             Ok(keys) => keys,
             Err(error) => {
-                *grant = pages(request.uri().path(), &snapshot).grant(request.headers());
+                *grant = pages(request.uri().path(), snapshot).grant(request.headers());
                 return match call {
                     // Who looks with a browser is looking for an API's page.
                     Some(Call::Handshake) if browser::opens_page(request) => Err(error),
-                    Some(call) if matches!(error, Error::NoKey) => Ok(Decision::OldClient(call, None, snapshot)),
+                    Some(call) if matches!(error, Error::NoKey) => {
+                        Ok(Decision::OldClient(call, None, Arc::clone(snapshot)))
+                    }
                     _ => Err(error),
                 };
             }
         };
         if from_another_page {
-            *grant = pages(request.uri().path(), &snapshot).grant(request.headers());
+            *grant = pages(request.uri().path(), snapshot).grant(request.headers());
             if !matches!(grant, Grant::This(_) | Grant::All) {
                 return Err(Error::Origin);
             }
@@ -172,8 +175,10 @@ impl Pipeline {
         // As far as this key can see, there may be no API.
         *grant = snapshot.pages.grant(request.headers());
         let host = headers::host(request)?;
-        let api = match (route(request, &snapshot, |api| keys.open(&api.name)), call) {
-            (Err(Error::ApiNotFound), Some(call)) => return Ok(Decision::OldClient(call, Some(keys), snapshot)),
+        let api = match (route(request, snapshot, |api| keys.open(&api.name)), call) {
+            (Err(Error::ApiNotFound), Some(call)) => {
+                return Ok(Decision::OldClient(call, Some(keys), Arc::clone(snapshot)));
+            }
             (routed, _) => routed?,
         };
         *grant = api.pages.grant(request.headers());

@@ -12,7 +12,7 @@ use std::{
 };
 
 use api::routes::{Keys, ReplicaRoute, Routes};
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwapOption, Guard};
 use state::Version;
 use transport::Address;
 
@@ -143,6 +143,11 @@ pub(crate) struct Table {
 impl Table {
     pub(crate) fn current(&self) -> Option<Arc<Snapshot>> {
         self.snapshot.load_full()
+    }
+
+    /// The same for a short look, at which no two processors compete for a count of who looks.
+    pub(crate) fn look(&self) -> Guard<Option<Arc<Snapshot>>> {
+        self.snapshot.load()
     }
 
     /// There is no snapshot any more.

@@ -99,19 +99,26 @@ impl Upstream {
         }
     }
 
-    /// A new connection.
-    pub(crate) async fn connect(self: &Arc<Self>, limit: Duration) -> io::Result<Connection> {
+    /// A new connection. Whoever has less time than `patience` blames nobody if it does not suffice.
+    pub(crate) async fn connect(self: &Arc<Self>, patience: Duration, time: Duration) -> io::Result<Connection> {
         let begun = Instant::now();
-        match tokio::time::timeout(limit, Connection::open(&self.address)).await {
+        match tokio::time::timeout(patience.min(time), Connection::open(&self.address)).await {
             Ok(Ok(connection)) => {
                 self.metrics.connect.observe(begun.elapsed());
                 self.health.connected(Instant::now());
-                return Ok(connection);
+                Ok(connection)
             }
-            Ok(Err(error)) => Err(error),
-            Err(_) => Err(io::ErrorKind::TimedOut.into()),
+            Ok(Err(error)) => {
+                self.eject(Why::Refuses);
+                Err(error)
+            }
+            Err(_) => {
+                if time >= patience {
+                    self.eject(Why::Refuses);
+                }
+                Err(io::ErrorKind::TimedOut.into())
+            }
         }
-        .inspect_err(|_| self.eject(Why::Refuses))
     }
 
     /// An idle connection that is still good, as far as can be known.
@@ -211,6 +218,8 @@ mod tests {
 
     use super::*;
 
+    const PATIENCE: Duration = Duration::from_secs(20);
+
     struct Ground {
         listener: Listener,
         upstream: Arc<Upstream>,
@@ -226,7 +235,7 @@ mod tests {
         }
 
         async fn pair(&self) -> (Connection, Stream) {
-            let (ours, theirs) = tokio::join!(self.upstream.connect(Duration::from_secs(20)), self.listener.accept());
+            let (ours, theirs) = tokio::join!(self.upstream.connect(PATIENCE, PATIENCE), self.listener.accept());
             (ours.unwrap(), theirs.unwrap().0)
         }
 

@@ -5,6 +5,10 @@
 use api::replica::ReplicaSpec;
 use tokio::signal::unix::{SignalKind, signal};
 
+/// As in the product.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[tokio::main]
 async fn main() {
     tracing_subscriber::fmt().with_writer(std::io::stderr).init();

@@ -1,7 +1,7 @@
 //! Phase 5: whether the API takes one more request from this gateway now.
 //!
-//! Above its limit a request waits, first come first served, until its deadline. It is refused with 503 then as well, and
-//! not with 504: no replica has seen it, so it may be sent again. What has come of its body is read meanwhile, since an
+//! Above its limit a request waits, first come first served, for a part of its time: who gets a place with none left would only
+//! keep a replica busy. It is refused with 503 then as well, and not with 504: no replica has seen it, so it may be sent again. What has come of its body is read meanwhile, since an
 //! HTTP/1 connection tells that its client is gone only behind what the client has sent.
 
 use std::{
@@ -20,7 +20,10 @@ use crate::{
     upstream::RequestBody,
 };
 
-/// Gets the request a place. `limit`: for it, since the last byte of the request. `reads`: its body may be read while it
+/// Of the time that a request has, what it may wait.
+const WAIT: f64 = 0.5;
+
+/// Gets the request a place. `limit`: for it and its answer, since the last byte of the request. `reads`: its body may be read while it
 /// waits. `api` becomes what the routes say after the wait.
 pub(crate) async fn admit(
     api: &mut Arc<Api>,
@@ -61,6 +64,7 @@ async fn wait(
     reads: bool,
 ) -> Result<Place, Error> {
     let progress = Arc::clone(body.progress());
+    let limit = limit.mul_f64(WAIT);
     loop {
         let deadline = progress.last() + limit;
         tokio::select! {

@@ -6,7 +6,7 @@
 //! repeated, and only twice, since it may be the request that kills replicas. A replica that does not answer in time is
 //! slow rather than gone; asking another would double the load.
 
-use std::{error::Error as StdError, sync::Arc, time::Instant};
+use std::{error::Error as StdError, io, sync::Arc, time::Instant};
 
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, header::UPGRADE};
 use transport::Failed;
@@ -133,10 +133,13 @@ async fn attempt(
             outcome => return outcome,
         }
     }
-    match upstream.connect(timeouts.connect).await {
+    let left = (progress.last() + timeouts.response).saturating_duration_since(Instant::now());
+    match upstream.connect(timeouts.connect, left).await {
         Ok(connection) => exchange(connection, request, timeouts, progress, false).await,
         Err(error) => {
-            Err(Lost { error: Error::Unreachable(error.into()), unsent: Some(Box::new(request)), reused: false })
+            let late = left < timeouts.connect && error.kind() == io::ErrorKind::TimedOut;
+            let error = if late { Error::Deadline(timeouts.response) } else { Error::Unreachable(error.into()) };
+            Err(Lost { error, unsent: Some(Box::new(request)), reused: false })
         }
     }
 }

@@ -61,6 +61,9 @@ pub(crate) fn normal(path: &str) -> Result<&str, Error> {
 pub(crate) fn origin_form(rest: &str, query: Option<&str>) -> Result<Uri, Error> {
     // `//x` would be a host to some (RFC 3986, 4.2).
     let rest = rest.trim_start_matches('/');
+    if rest.is_empty() && query.is_none() {
+        return Ok(Uri::from_static("/"));
+    }
     let text = match query {
         Some(query) => format!("/{rest}?{query}"),
         None => format!("/{rest}"),

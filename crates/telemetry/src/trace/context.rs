@@ -29,6 +29,11 @@ impl TraceContext {
         valid.then_some(Self { trace_id, span_id, sampled: flags & 1 == 1 })
     }
 
+    /// A new trace that nobody records: everybody after this one is to know that it was decided.
+    pub fn unrecorded() -> Self {
+        Self { trace_id: rand::random(), span_id: rand::random(), sampled: false }
+    }
+
     /// As logs have it.
     pub fn trace_id(&self) -> String {
         text(&self.trace_id)

@@ -54,7 +54,7 @@ impl Input {
     /// A message has ended. What follows is likely to be small, and what this one took can be used again.
     pub(super) fn rest(&mut self) {
         self.piece = PIECE;
-        self.buffer.try_reclaim(PIECE);
+        let _ = self.buffer.try_reclaim(PIECE);
     }
 }
 
