@@ -71,6 +71,7 @@ mod tests {
             },
             "gateway",
         );
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let tracer = Tracer::start(settings.unwrap()).unwrap();
         let mut request = Request::new(());
         if let Some(given) = given {
