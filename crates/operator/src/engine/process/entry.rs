@@ -280,8 +280,9 @@ impl Entry {
             .process_group(0)
             .spawn()
             .map_err(|error| failed(&options.binary, &error))?;
-        // Without a cgroup it has been said that the replica has none.
-        let _ = cgroup::tree().map(|tree| tree.enter(self.id(), child.id()));
+        if let Some(Err(error)) = cgroup::tree().map(|tree| tree.enter(self.id(), child.id())) {
+            tracing::warn!(replica = self.id(), %error, "a replica is not held to `compute.cpu` and `compute.mem`");
+        }
         self.child = Some(child);
         self.life = Life::Running;
         Ok(())

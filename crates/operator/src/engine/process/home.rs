@@ -144,8 +144,8 @@ impl Home {
     }
 
     pub(super) fn remove(&self) {
-        if let Some(tree) = super::cgroup::tree() {
-            tree.remove(&self.id);
+        if let Some(Err(error)) = super::cgroup::tree().map(|tree| tree.remove(&self.id)) {
+            tracing::warn!(replica = self.id, %error, "a replica's cgroup could not be removed");
         }
         if let Err(error) = fs::remove_dir_all(&self.directory)
             && error.kind() != io::ErrorKind::NotFound
