@@ -47,6 +47,20 @@ async fn a_gateway_that_is_replaced_fails_no_request() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_idle_gateway_is_replaced_as_planned_and_not_as_if_it_had_crashed() {
+    let cluster = Cluster::up();
+    for _ in 0..5 {
+        let gateway = cluster.pid(Role::Gateway);
+        process::terminate(gateway);
+        cluster.successor(Role::Gateway, gateway).await;
+        cluster.ready(Role::Gateway).await;
+    }
+    let log = cluster.cortex.read(&cluster.directory.join("run/node.log"));
+    let said = |words: &str| log.lines().filter(|line| line.contains(words)).count();
+    assert_eq!((said("starting the next one"), said("starting it again")), (5, 0), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_gateway_that_is_killed_refuses_nobody() {
     let cluster = cluster();
     for version in [Version::Http1, Version::Http2] {

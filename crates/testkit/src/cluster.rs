@@ -169,6 +169,16 @@ impl Cluster {
         .await
     }
 
+    /// Waits until the process that has the role serves.
+    pub async fn ready(&self, role: Role) {
+        let file = self.directory.join("run").join(role.name()).with_extension("json");
+        eventually("the process serves", async || match ReplicaStatus::read(&file) {
+            Ok(Some(status)) if status.phase == Phase::Ready && process::is_alive(status.pid) => Ok(()),
+            other => Err(format!("{}: {other:?}", role.name())),
+        })
+        .await;
+    }
+
     /// Every replica that runs.
     pub fn replicas(&self) -> Vec<Replica> {
         let Ok(entries) = fs::read_dir(self.directory.join("r")) else { return Vec::new() };

@@ -80,7 +80,7 @@ async fn keep(layout: &Layout, role: Role, binary: &Path) -> Result<(), Failure>
         let begin = Instant::now();
         match run_once(layout, role, binary, &sockets).await {
             Ok(None) => {
-                tracing::info!(role = role.name(), "a process finishes its last requests; starting the next one");
+                tracing::info!(role = role.name(), "a process has passed its role on; starting the next one");
                 continue;
             }
             Ok(Some(status)) => tracing::warn!(role = role.name(), %status, "a process ended; starting it again"),
@@ -94,7 +94,7 @@ async fn keep(layout: &Layout, role: Role, binary: &Path) -> Result<(), Failure>
     }
 }
 
-/// How it ended; `None` if it goes on to its end without its role.
+/// How it ended; `None` if it has passed its role on, whether or not it has ended by now.
 async fn run_once(
     layout: &Layout,
     role: Role,
@@ -117,15 +117,23 @@ async fn run_once(
         .map_err(cannot_start)?;
     let id = child.id();
     tokio::select! {
-        status = child.wait() => status.map(Some).map_err(|error| io_failure("wait for", binary, &error)),
+        status = child.wait() => {
+            let status = status.map_err(|error| io_failure("wait for", binary, &error))?;
+            // One without a connection ends before anybody sees what it says.
+            Ok((!drains(layout, role, id)).then_some(status))
+        }
         () = passed_on(layout, role, id) => Ok(None),
     }
 }
 
 /// Ready when that process has passed its role on.
 async fn passed_on(layout: &Layout, role: Role, id: Option<u32>) {
-    let drains = || role.status(layout).is_some_and(|status| status.phase == Phase::Draining && Some(status.pid) == id);
-    while !drains() || role.is_running(layout) {
+    while !drains(layout, role, id) || role.is_running(layout) {
         tokio::time::sleep(HANDOVER).await;
     }
+}
+
+/// Whether that process has said that it finishes what it has begun.
+fn drains(layout: &Layout, role: Role, id: Option<u32>) -> bool {
+    role.status(layout).is_some_and(|status| status.phase == Phase::Draining && Some(status.pid) == id)
 }
