@@ -35,6 +35,13 @@ async fn serve(layout: &Layout, claim: &Claim) -> Result<(), Failure> {
     };
     claim.say(Phase::Ready, &format!("serving at {}", parts.endpoint))?;
     tracing::info!(address = %parts.listen, "serving");
+    let stop = async {
+        stop.await;
+        // Else the node takes its end for a failure, and waits before it starts the next one.
+        if let Err(failure) = claim.say(Phase::Draining, "stopping") {
+            tracing::warn!("{}", failure.message);
+        }
+    };
     let limits = Limits { farewell: Duration::ZERO, drain: HANG_UP, ..Limits::default() };
     let server = Server { listener, tls: Some(tls.clone()), limits };
     tokio::select! {
