@@ -14,6 +14,7 @@ else:
     fast_loads = orjson.loads
 
 JSON_TYPE = "application/json"
+JSON_BLANKS = " \t\n\r"
 FORM_TYPE = "application/x-www-form-urlencoded"
 
 # Python's names of the charsets accepted in a Content-Type. Others that Python knows (idna, punycode, utf-7) are no
@@ -79,6 +80,16 @@ def parse_json(body: bytes, charset: str) -> object:
             return fast_loads(body)
         except ValueError:
             pass
+    if charset == "utf-8":
+        # Without the parts of `decode` that look for blanks. What that does not read is read again, to say what is wrong.
+        try:
+            text = body.decode()
+            value, end = JSON_DECODER.scan_once(text, 0)
+        except (StopIteration, ValueError, RecursionError):
+            pass
+        else:
+            if end == len(text) or not text[end:].strip(JSON_BLANKS):
+                return value
     text = decode_text(body, charset)
     try:
         return JSON_DECODER.decode(text[1:] if text.startswith("\ufeff") else text)
