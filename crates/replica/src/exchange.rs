@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header::CONTENT_TYPE, request::Parts};
+use telemetry::{TRACEPARENT, TraceContext};
 use tokio::sync::mpsc;
 
 use crate::{predictor::PredictError, query};
@@ -24,7 +25,29 @@ pub(crate) struct Request {
     pub(crate) body: Bytes,
 }
 
+/// What log lines call a request, when it is gone.
+#[derive(Debug)]
+pub(crate) struct Name {
+    pub(crate) request_id: String,
+    traceparent: Option<HeaderValue>,
+}
+
+impl Name {
+    /// Of the trace that the request belongs to.
+    pub(crate) fn trace_id(&self) -> Option<String> {
+        TraceContext::parse(self.traceparent.as_ref()?.to_str().ok()?).map(|context| context.trace_id())
+    }
+}
+
 impl Request {
+    pub(crate) fn name(&self) -> Name {
+        Name { request_id: self.id.clone(), traceparent: self.head.headers.get(TRACEPARENT).cloned() }
+    }
+
+    pub(crate) fn into_name(mut self) -> Name {
+        Name { traceparent: self.head.headers.remove(TRACEPARENT), request_id: self.id }
+    }
+
     pub(crate) fn content_type(&self) -> Option<&str> {
         self.header(CONTENT_TYPE.as_str())
     }

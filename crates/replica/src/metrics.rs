@@ -35,7 +35,14 @@ pub(crate) struct Metrics {
 pub(crate) struct Counted<'a> {
     metrics: &'a Metrics,
     outcome: &'static str,
+    status: Option<StatusCode>,
+    /// This replica's part of the request, if it is traced.
+    span: Option<Span>,
 }
+
+/// How a request ended whose caller did not wait for the answer.
+const CLIENT_GONE: &str = "client_gone";
+const OK: &str = "ok";
 
 pub(crate) fn is_scrape<B>(request: &Request<B>) -> bool {
     *request.method() == Method::GET
@@ -55,12 +62,11 @@ impl Metrics {
         }
     }
 
-    pub(crate) fn begin(&self) -> Counted<'_> {
-        Counted { metrics: self, outcome: "client_gone" }
+    pub(crate) fn begin<B>(&self, request: &Request<B>, id: &str) -> Counted<'_> {
+        Counted { metrics: self, outcome: CLIENT_GONE, status: None, span: self.span(request, id) }
     }
 
-    /// This replica's part of the request, if it is traced.
-    pub(crate) fn span<B>(&self, request: &Request<B>, id: &str) -> Option<Span> {
+    fn span<B>(&self, request: &Request<B>, id: &str) -> Option<Span> {
         if !self.tracer.is_on() {
             return None;
         }
@@ -72,16 +78,6 @@ impl Metrics {
         }
         span.text("cortex.request_id", id);
         Some(span)
-    }
-
-    /// The request is answered, so or with that kind of error.
-    pub(crate) fn answered(&self, span: Option<Span>, status: StatusCode, error: Option<&'static str>) {
-        let Some(mut span) = span else { return };
-        span.number("http.response.status_code", i64::from(status.as_u16()));
-        if let Some(kind) = error {
-            span.fail(kind);
-        }
-        self.tracer.end(span);
     }
 
     /// `load`: how many requests are in flight, and how many wait.
@@ -106,14 +102,27 @@ impl Metrics {
 }
 
 impl Counted<'_> {
+    pub(crate) fn span(&self) -> Option<&Span> {
+        self.span.as_ref()
+    }
+
     /// With that kind of error, or well.
-    pub(crate) fn ended(&mut self, error: Option<&'static str>) {
-        self.outcome = error.unwrap_or("ok");
+    pub(crate) fn ended(&mut self, status: StatusCode, error: Option<&'static str>) {
+        self.status = Some(status);
+        self.outcome = error.unwrap_or(OK);
     }
 }
 
 impl Drop for Counted<'_> {
     fn drop(&mut self) {
         self.metrics.outcomes.add(self.outcome, "");
+        let Some(mut span) = self.span.take() else { return };
+        if let Some(status) = self.status {
+            span.number("http.response.status_code", i64::from(status.as_u16()));
+        }
+        if self.outcome != OK {
+            span.fail(self.outcome);
+        }
+        self.metrics.tracer.end(span);
     }
 }

@@ -125,7 +125,10 @@ impl Predictor for Onnx {
         let alone = self.batches.is_none() && self.slow.load(Ordering::Acquire) == 0;
         // A compressed body is as long as what comes out of it.
         let plain = !request.head.headers.contains_key(CONTENT_ENCODING);
-        (alone && plain && self.model.pace.is_quick(request.body.len())).then(|| self.model.answer(request))
+        if !(alone && plain && self.model.pace.is_quick(request.body.len())) {
+            return None;
+        }
+        self.model.answer_at_once(request)
     }
 
     fn page(&self, path: &str, draining: bool) -> Option<Result<Reply, PredictError>> {
@@ -171,17 +174,17 @@ impl Predictor for Onnx {
 
 impl Batches {
     async fn predict(&self, model: &Arc<Model>, request: Request) -> Result<Reply, PredictError> {
-        let request_id = request.id.clone();
+        let name = request.name();
         let compressed = request.head.headers.contains_key(CONTENT_ENCODING);
         let large = compressed || request.body.len() > pace::SMALL_BODY;
         let reads = Arc::clone(model);
         let (arrays, form) = self.aside(large, move || reads.read(&request)).await??;
         let part = self.gathering.ask(arrays).await.ok_or(PredictError::Died)?;
-        let part = part.map_err(|error| model::failed(&request_id, &error))?;
+        let part = part.map_err(|error| model::failed(&name, &error))?;
         let writes = Arc::clone(model);
         let large = part.elements(&model.signature.outputs) > LARGE_ANSWER;
         let written = self.aside(large, move || writes.write(&form, &part.values, &part.rows)).await?;
-        written.map_err(|error| model::failed(&request_id, &error))
+        written.map_err(|error| model::failed(&name, &error))
     }
 
     /// Here and now, or on a thread of its own if it may take long.

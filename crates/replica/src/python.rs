@@ -5,6 +5,7 @@
 //! clash with ours.
 
 mod answer;
+mod deed;
 mod desk;
 mod failure;
 mod frame;
@@ -14,6 +15,7 @@ mod seat;
 mod stream;
 mod venv;
 mod watch;
+mod work;
 mod worker;
 
 use std::{
@@ -27,7 +29,7 @@ use api::replica::ReplicaSpec;
 
 pub use failure::StartFailure;
 use pool::{Pool, Replacing};
-use watch::Watching;
+use watch::{Memory, Watching};
 use worker::Launch;
 
 use crate::{
@@ -88,7 +90,8 @@ pub(crate) async fn load(
         pause: limits.watch,
         request: predictor.request_timeout.map_or(limits.request, |seconds| Duration::from_secs(seconds.into())),
         abandoned: limits.abandoned,
-        memory: spec.mem_bytes.map(|bytes| bytes / u64::from(processes)),
+        memory: spec.mem_bytes.map(Memory),
+        workers: processes.into(),
     };
     let pool = Pool::start(launch, processes as usize, replacing, watching).await?;
     Ok(match predictor.server_side_batching {

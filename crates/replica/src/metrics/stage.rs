@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Instant};
 use http::{HeaderMap, HeaderValue};
 use telemetry::{Span, SpanKind, TRACEPARENT};
 
-use super::Metrics;
+use super::{CLIENT_GONE, Metrics};
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum What {
@@ -41,17 +41,27 @@ impl Stage {
         }
     }
 
-    pub(crate) fn end(self, failed: bool) {
+    pub(crate) fn end(mut self, failed: bool) {
         let histogram = match self.what {
             What::Queue => &self.metrics.queue,
             What::Predict => &self.metrics.predict,
         };
         histogram.observe(self.begun.elapsed());
-        if let Some(mut span) = self.span {
-            if failed {
-                span.fail("predictor");
-            }
-            self.metrics.tracer.end(span);
+        self.end_span(failed.then_some("predictor"));
+    }
+
+    fn end_span(&mut self, error: Option<&'static str>) {
+        let Some(mut span) = self.span.take() else { return };
+        if let Some(kind) = error {
+            span.fail(kind);
         }
+        self.metrics.tracer.end(span);
+    }
+}
+
+/// Of a request whose caller went away the trace tells how far it got.
+impl Drop for Stage {
+    fn drop(&mut self) {
+        self.end_span(Some(CLIENT_GONE));
     }
 }

@@ -9,13 +9,13 @@ use super::{
     decode::{self, Array},
     encode, inflate,
     oip::{self, Infer, Names, Route},
-    pace::Pace,
+    pace::{Pace, QUICK},
     rows::Rows,
     session::Sessions,
     signature::Signature,
 };
 use crate::{
-    exchange::{Reply, Request},
+    exchange::{Name, Reply, Request},
     predictor::PredictError,
 };
 
@@ -38,15 +38,30 @@ pub(super) enum Form {
 impl Model {
     /// All steps, on this thread.
     pub(super) fn answer(&self, request: &Request) -> Result<Reply, PredictError> {
+        let run = |arrays| Some(self.sessions.run(&self.signature.inputs, arrays));
+        self.steps(request, run).unwrap_or(Err(PredictError::Died))
+    }
+
+    /// [`Self::answer`], unless all sessions are busy for longer than a thread that reads connections may wait.
+    pub(super) fn answer_at_once(&self, request: &Request) -> Option<Result<Reply, PredictError>> {
+        self.steps(request, |arrays| self.sessions.run_within(QUICK, &self.signature.inputs, arrays))
+    }
+
+    fn steps(
+        &self,
+        request: &Request,
+        run: impl FnOnce(Vec<Array>) -> Option<ort::Result<Vec<DynValue>>>,
+    ) -> Option<Result<Reply, PredictError>> {
         let begun = Instant::now();
-        let outcome = self.read(request).and_then(|(arrays, form)| {
-            let values = self.sessions.run(&self.signature.inputs, arrays);
-            values
-                .and_then(|values| self.write(&form, &values, &Rows::ALL))
-                .map_err(|error| failed(&request.id, &error))
-        });
+        let outcome = match self.read(request) {
+            Ok((arrays, form)) => {
+                let written = run(arrays)?.and_then(|values| self.write(&form, &values, &Rows::ALL));
+                written.map_err(|error| failed(&request.name(), &error))
+            }
+            Err(refused) => Err(refused),
+        };
         self.pace.note(request.body.len(), begun);
-        outcome
+        Some(outcome)
     }
 
     /// One array per input, as the signature has them.
@@ -81,11 +96,12 @@ impl Model {
 }
 
 /// What a caller hears of a run that failed.
-pub(super) fn failed(request_id: &str, error: &ort::Error) -> PredictError {
+pub(super) fn failed(request: &Name, error: &ort::Error) -> PredictError {
     match error.code() {
         ort::ErrorCode::InvalidArgument => PredictError::BadRequest(format!("the model does not take this: {error}")),
         _ => {
-            tracing::error!(request_id, "the model failed: {error}");
+            let (request_id, trace_id) = (&request.request_id, request.trace_id());
+            tracing::error!(request_id, trace_id, "the model failed: {error}");
             PredictError::Raised { exception: Some("an ONNX Runtime error".to_owned()) }
         }
     }

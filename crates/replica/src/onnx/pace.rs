@@ -10,7 +10,7 @@ use std::{
 };
 
 /// Longer than this others should not wait.
-const QUICK: Duration = Duration::from_micros(250);
+pub(super) const QUICK: Duration = Duration::from_micros(250);
 /// Above this the body alone makes the work.
 pub(super) const SMALL_BODY: usize = 64 << 10;
 /// Weight of the latest time in the mean: one in eight, so that a single slow run shows and is soon forgotten.

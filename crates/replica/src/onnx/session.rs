@@ -9,6 +9,7 @@ use std::{
     borrow::Cow,
     path::Path,
     sync::{Arc, Condvar, Mutex, PoisonError},
+    time::Duration,
 };
 
 use ort::{
@@ -31,8 +32,15 @@ static ENVIRONMENT: Mutex<Option<Environment>> = Mutex::new(None);
 
 /// Sessions of one model.
 pub(super) struct Sessions {
-    idle: Mutex<Vec<Session>>,
+    here: Mutex<Here>,
     returned: Condvar,
+}
+
+#[derive(Default)]
+struct Here {
+    idle: Vec<Session>,
+    /// How many wait for one: to tell nobody is a system call all the same.
+    waiting: usize,
 }
 
 /// A session on loan.
@@ -59,7 +67,7 @@ impl Sessions {
         let first: &Session = &idle[0];
         let signature = Signature::of(first.inputs(), first.outputs())
             .map_err(|reason| Error::UnsupportedModel { model: name.to_owned(), reason })?;
-        Ok((Self { idle: Mutex::new(idle), returned: Condvar::new() }, signature))
+        Ok((Self { here: Mutex::new(Here { idle, waiting: 0 }), returned: Condvar::new() }, signature))
     }
 
     /// Runs the model on a session that is idle, or will be. Blocks.
@@ -67,11 +75,21 @@ impl Sessions {
         run(self.lend().session(), inputs, arrays)
     }
 
+    /// [`Self::run`] if a session is idle, or will be within `patience`.
+    pub(super) fn run_within(
+        &self,
+        patience: Duration,
+        inputs: &[Input],
+        arrays: Vec<Array>,
+    ) -> Option<ort::Result<Vec<DynValue>>> {
+        self.lend_within(patience).map(|mut loan| run(loan.session(), inputs, arrays))
+    }
+
     /// Runs every session once with zeros, so that the first caller does not pay for what is set up lazily. What that gave.
     pub(super) fn warm_up(&self, inputs: &[Input]) -> Option<Vec<DynValue>> {
         let zeros = smallest(inputs);
         let mut values = None;
-        for session in self.lock().iter_mut() {
+        for session in &mut self.lock().idle {
             match run(session, inputs, zeros.clone()) {
                 Ok(given) => values = Some(given),
                 // No fault: the free dimensions of a model may hang together, and its values mean something.
@@ -100,18 +118,27 @@ impl Sessions {
         })
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Session>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> std::sync::MutexGuard<'_, Here> {
+        self.here.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lend(&self) -> Loan<'_> {
-        let mut idle = self.lock();
         loop {
-            if let Some(session) = idle.pop() {
-                return Loan { session: Some(session), home: self };
+            if let Some(loan) = self.lend_within(Duration::from_secs(60)) {
+                return loan;
             }
-            idle = self.returned.wait(idle).unwrap_or_else(PoisonError::into_inner);
         }
+    }
+
+    fn lend_within(&self, patience: Duration) -> Option<Loan<'_>> {
+        let mut here = self.lock();
+        if here.idle.is_empty() {
+            here.waiting += 1;
+            let waited = self.returned.wait_timeout_while(here, patience, |here| here.idle.is_empty());
+            here = waited.unwrap_or_else(PoisonError::into_inner).0;
+            here.waiting -= 1;
+        }
+        here.idle.pop().map(|session| Loan { session: Some(session), home: self })
     }
 }
 
@@ -123,8 +150,11 @@ impl Loan<'_> {
 
 impl Drop for Loan<'_> {
     fn drop(&mut self) {
-        self.home.lock().extend(self.session.take());
-        self.home.returned.notify_one();
+        let mut here = self.home.lock();
+        here.idle.extend(self.session.take());
+        if here.waiting > 0 {
+            self.home.returned.notify_one();
+        }
     }
 }
 

@@ -4,9 +4,9 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header::CONTENT_TYPE};
 use serde::Deserialize;
 
-use super::frame::Frame;
+use super::{frame::Frame, work::About};
 use crate::{
-    exchange::{HOP_BY_HOP, JSON, Reply, ReplyBody},
+    exchange::{HOP_BY_HOP, JSON, Name, Reply, ReplyBody},
     predictor::PredictError,
 };
 
@@ -77,15 +77,18 @@ fn unusable(what: &str, name: &str) -> PredictError {
 }
 
 /// The replies of a batch, in its order.
-pub(super) fn replies(frame: &Frame, pid: u32, ids: &str) -> Result<Vec<Outcome>, serde_json::Error> {
+pub(super) fn replies(frame: &Frame, pid: u32, about: &About) -> Result<Vec<Outcome>, serde_json::Error> {
     let entries: Vec<Entry> = serde_json::from_slice(&frame.meta)?;
     let mut body = frame.body.clone();
-    let ids = ids.split(',').chain(std::iter::repeat(""));
-    let each = entries.into_iter().zip(ids).map(|(entry, id)| {
+    let each = entries.into_iter().enumerate().map(|(index, entry)| {
         let part = body.split_to(entry.length.min(body.len()));
         let part = ReplyBody::Whole(part);
         match entry {
-            Entry { fault: Some(fault), .. } => Err(failure(fault, pid, id)),
+            Entry { fault: Some(fault), .. } => {
+                let name = about.name(index);
+                let request_id = name.map(|name| name.request_id.as_str()).unwrap_or_default();
+                Err(failure(fault, pid, request_id, || name.and_then(Name::trace_id)))
+            }
             Entry { head: Some(head), .. } => with_head(head, part),
             Entry { content_type, .. } => reply(content_type.unwrap_or_default().as_bytes(), part),
         }
@@ -93,19 +96,19 @@ pub(super) fn replies(frame: &Frame, pid: u32, ids: &str) -> Result<Vec<Outcome>
     Ok(each.collect())
 }
 
-pub(super) fn fault(meta: &Bytes, pid: u32, id: &str) -> PredictError {
+pub(super) fn fault(meta: &Bytes, pid: u32, about: &About) -> PredictError {
     match serde_json::from_slice(meta) {
-        Ok(fault) => failure(fault, pid, id),
+        Ok(fault) => failure(fault, pid, &about.request_id(), || about.trace_id()),
         Err(error) => PredictError::BadResponse(error.to_string()),
     }
 }
 
 /// The caller's mistakes are the caller's to read; the predictor's go to the log.
-fn failure(fault: Fault, pid: u32, request_id: &str) -> PredictError {
+fn failure(fault: Fault, pid: u32, request_id: &str, trace_id: impl FnOnce() -> Option<String>) -> PredictError {
     let Fault { kind, message, traceback } = fault;
     if matches!(kind, FaultKind::PredictorRaised | FaultKind::BadResponse) {
         let text = if traceback.is_empty() { &message } else { &traceback };
-        tracing::error!(target: "predictor", request_id, pid, "{}", text.trim_end());
+        tracing::error!(target: "predictor", request_id, trace_id = trace_id(), pid, "{}", text.trim_end());
     }
     match kind {
         FaultKind::BadRequest => PredictError::BadRequest(message),
@@ -164,7 +167,7 @@ mod tests {
                  {"status":201,"headers":[],"length":1}]"#,
         );
         let frame = Frame { kind: 0, number: 1, meta, body: Bytes::from_static(b"[]x") };
-        let all = replies(&frame, 1, "a,b,c").unwrap();
+        let all = replies(&frame, 1, &About::Batch(Vec::new())).unwrap();
         let body = |outcome: &Outcome| match &outcome.as_ref().unwrap().body {
             ReplyBody::Whole(body) => body.clone(),
             ReplyBody::Stream(_) => panic!("a stream"),

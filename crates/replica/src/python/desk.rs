@@ -1,5 +1,5 @@
-//! Who works on which request: the queue, and a seat for each worker process with what it holds. No I/O but into the
-//! workers' outboxes.
+//! Who works on which request: the queue, and a seat for each worker process with what it holds. All workers share it, so
+//! nobody who has it waits for anything: no I/O but into the workers' outboxes, no parsing, no line for the log.
 //!
 //! A request goes to the worker that holds the fewest, at most `threads` each, so that with slow predictors the rest wait
 //! where any worker can take them. Of a worker that answers within [`QUICK`] the pause between two requests would be
@@ -11,21 +11,21 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::{BufMut as _, Bytes, BytesMut};
-use serde_json::json;
+use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{answer::Outcome, frame, worker::Worker};
-use crate::{exchange::Request, predictor::PredictError};
+use super::{
+    answer::Outcome,
+    frame,
+    work::{About, Work},
+    worker::Worker,
+};
+use crate::predictor::PredictError;
 
 const QUICK: Duration = Duration::from_millis(1);
 const AHEAD: usize = 2;
-
-#[derive(Debug)]
-pub(super) enum Work {
-    One(Box<Request>),
-    Batch(Vec<Request>),
-}
+/// The same of the only worker, since there is no other that could take what waits.
+const AHEAD_OF_ONE: usize = 14;
 
 /// Where its answer goes.
 #[derive(Debug)]
@@ -50,6 +50,7 @@ impl Answer {
 struct Job {
     number: u32,
     work: Work,
+    about: Arc<About>,
     answer: Answer,
 }
 
@@ -57,8 +58,7 @@ struct Job {
 #[derive(Debug)]
 pub(super) struct Held {
     pub(super) number: u32,
-    /// The gateway's id; of a batch, all of them with commas between.
-    pub(super) request_id: String,
+    pub(super) about: Arc<About>,
     /// Absent once it is answered, or nobody waits any more.
     pub(super) answer: Option<Answer>,
     /// Since when a thread works on it, or since the last sign of life of a stream.
@@ -109,10 +109,10 @@ impl Desk {
     }
 
     /// Queues it; its number.
-    pub(super) fn submit(&mut self, work: Work, answer: Answer) -> u32 {
+    pub(super) fn submit(&mut self, work: Work, about: Arc<About>, answer: Answer) -> u32 {
         // Zero is no request's number.
         self.last_number = self.last_number.wrapping_add(1).max(1);
-        self.waiting.push_back(Job { number: self.last_number, work, answer });
+        self.waiting.push_back(Job { number: self.last_number, work, about, answer });
         self.last_number
     }
 
@@ -196,7 +196,7 @@ impl Desk {
         let (mut lost, mut again) = (Vec::new(), Vec::new());
         for mut held in seat.held {
             match (held.ahead.take(), held.answer.take()) {
-                (Some(work), Some(answer)) => again.push(Job { number: held.number, work, answer }),
+                (Some(work), Some(answer)) => again.push(Job { number: held.number, work, about: held.about, answer }),
                 (_, answer) => lost.push(Held { answer, ..held }),
             }
         }
@@ -206,62 +206,20 @@ impl Desk {
 }
 
 fn least_busy(seats: &mut [Option<Seat>], threads: usize) -> Option<&mut Seat> {
+    let most_ahead = if seats.len() == 1 { AHEAD_OF_ONE } else { AHEAD };
     let free = seats.iter_mut().flatten().filter(|seat| !seat.leaving && !seat.hung);
     let seat = free.min_by_key(|seat| seat.held.len())?;
-    let ahead = if seat.pace < QUICK && !seat.worker.ready.r#async { AHEAD } else { 0 };
+    let ahead = if seat.pace < QUICK && !seat.worker.ready.r#async { most_ahead } else { 0 };
     (seat.held.len() < threads + ahead).then_some(seat)
 }
 
 impl Seat {
     fn give(&mut self, job: Job, threads: usize) {
-        let Job { number, work, answer } = job;
-        let (kind, meta, body, request_id) = match &work {
-            Work::One(request) => (frame::PREDICT, self.head(request), request.body.clone(), request.id.clone()),
-            Work::Batch(requests) => {
-                let (meta, body, ids) = self.batch(requests);
-                (frame::BATCH, meta, body, ids)
-            }
-        };
-        self.worker.link.push(kind, number, &meta, body);
+        let Job { number, work, about, answer } = job;
+        self.worker.link.push(work.kind, number, &work.meta, work.body.clone());
         let begun = (self.held.len() < threads).then(Instant::now);
         let ahead = if begun.is_some() { None } else { Some(work) };
         let answer = Some(answer);
-        self.held.push_back(Held { number, request_id, answer, begun, ahead, left: None, pieces: None, hung: false });
+        self.held.push_back(Held { number, about, answer, begun, ahead, left: None, pieces: None, hung: false });
     }
-
-    fn head(&self, request: &Request) -> Vec<u8> {
-        let content_type = request.content_type().unwrap_or_default();
-        let mut meta = Vec::with_capacity(request.id.len() + content_type.len() + 2);
-        meta.extend_from_slice(request.id.as_bytes());
-        meta.push(b'\n');
-        meta.extend_from_slice(content_type.as_bytes());
-        meta.push(b'\n');
-        if self.worker.ready.headers {
-            let [headers, query] = head_and_query(request);
-            // Text from valid JSON values cannot fail to be written.
-            let _ = serde_json::to_writer(&mut meta, &[headers, query]);
-        }
-        meta
-    }
-
-    fn batch(&self, requests: &[Request]) -> (Vec<u8>, Bytes, String) {
-        let entries: Vec<_> = requests
-            .iter()
-            .map(|request| {
-                let [headers, query] =
-                    if self.worker.ready.headers { head_and_query(request) } else { [json!(null), json!(null)] };
-                json!([request.id, request.content_type().unwrap_or_default(), request.body.len(), headers, query])
-            })
-            .collect();
-        let mut body = BytesMut::with_capacity(requests.iter().map(|request| request.body.len()).sum());
-        requests.iter().for_each(|request| body.put_slice(&request.body));
-        let ids: Vec<_> = requests.iter().map(|request| request.id.as_str()).collect();
-        (json!(entries).to_string().into_bytes(), body.freeze(), ids.join(","))
-    }
-}
-
-fn head_and_query(request: &Request) -> [serde_json::Value; 2] {
-    let headers: serde_json::Map<_, _> =
-        request.headers().map(|(name, value)| (name.to_owned(), value.into())).collect();
-    [headers.into(), json!(request.query())]
 }

@@ -6,7 +6,7 @@ use std::{collections::VecDeque, io};
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use tokio::net::UnixStream;
+use tokio::net::unix::OwnedWriteHalf;
 
 /// Meta parts hold tracebacks and request headers, not payloads.
 const MAX_META: usize = 64 << 20;
@@ -15,6 +15,8 @@ const MAX_BODY: usize = 1 << 30;
 /// Bodies up to this size are copied behind their head, to be written with other frames by one system call.
 const SMALL_BODY: usize = 16 << 10;
 const HEAD: usize = 16;
+/// Of either part of a frame: more does not fit the four bytes that say how long it is.
+pub(super) const LONGEST: usize = u32::MAX as usize;
 
 /// Frames to a worker.
 pub(super) const INIT: u8 = b'i';
@@ -116,8 +118,7 @@ pub(super) struct Outbox {
 
 impl Outbox {
     pub(super) fn push(&mut self, kind: u8, number: u32, meta: &[u8], body: Bytes) {
-        let length =
-            |bytes: &[u8]| u32::try_from(bytes.len()).expect("the server's limit of a body is far below 4 GiB");
+        let length = |bytes: &[u8]| u32::try_from(bytes.len()).expect("`Work` is not longer, and the rest is short");
         self.last.reserve(HEAD + meta.len() + body.len().min(SMALL_BODY));
         self.last.put_u32(u32::from(kind) << 24);
         self.last.put_u32(number);
@@ -133,7 +134,7 @@ impl Outbox {
     }
 
     /// Writes as much as the socket takes now; whether that was all.
-    pub(super) fn write_to(&mut self, socket: &UnixStream) -> io::Result<bool> {
+    pub(super) fn write_to(&mut self, socket: &OwnedWriteHalf) -> io::Result<bool> {
         loop {
             if self.parts.is_empty() && !self.last.is_empty() {
                 self.parts.push_back(self.last.split().freeze());
@@ -151,6 +152,8 @@ impl Outbox {
 
 #[cfg(test)]
 mod tests {
+    use tokio::net::UnixStream;
+
     use super::*;
 
     fn raw(kind: u8, number: u8, meta: &[u8], body: &[u8]) -> Vec<u8> {
@@ -178,6 +181,7 @@ mod tests {
     #[tokio::test]
     async fn frames_are_as_the_worker_expects_them() {
         let (ours, theirs) = UnixStream::pair().unwrap();
+        let (_, ours) = ours.into_split();
         let mut outbox = Outbox::default();
         let big = vec![1; SMALL_BODY + 1];
         outbox.push(PREDICT, 7, b"meta", Bytes::from_static(b"xy"));

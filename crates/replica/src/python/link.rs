@@ -7,7 +7,14 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use tokio::{net::UnixStream, sync::Notify};
+use tokio::{
+    io::AsyncReadExt as _,
+    net::{
+        UnixStream,
+        unix::{OwnedReadHalf, OwnedWriteHalf},
+    },
+    sync::Notify,
+};
 
 use super::frame::{self, Frame, Outbox};
 
@@ -16,15 +23,24 @@ const CHUNK: usize = 64 << 10;
 
 #[derive(Debug)]
 pub(super) struct Link {
-    socket: UnixStream,
+    socket: OwnedWriteHalf,
     outbox: Mutex<Outbox>,
     /// The socket is full.
     blocked: Notify,
 }
 
+/// What the worker says.
+#[derive(Debug)]
+pub(super) struct Incoming {
+    socket: OwnedReadHalf,
+    read: BytesMut,
+}
+
 impl Link {
-    pub(super) fn new(socket: UnixStream) -> Self {
-        Self { socket, outbox: Mutex::default(), blocked: Notify::new() }
+    pub(super) fn new(socket: UnixStream) -> (Self, Incoming) {
+        let (from, to) = socket.into_split();
+        let link = Self { socket: to, outbox: Mutex::default(), blocked: Notify::new() };
+        (link, Incoming { socket: from, read: BytesMut::new() })
     }
 
     /// Takes a frame, to be written with the next [`Link::flush`].
@@ -64,32 +80,33 @@ impl Link {
         }
     }
 
-    /// Reads at least one frame, and all that came with it. False at the end of the stream.
-    pub(super) async fn read(&self, read: &mut BytesMut, frames: &mut Vec<Frame>) -> io::Result<bool> {
+    fn outbox(&self) -> std::sync::MutexGuard<'_, Outbox> {
+        self.outbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Incoming {
+    /// At least one frame, and all that came with it; none at the end of the stream.
+    pub(super) async fn read(&mut self) -> io::Result<Vec<Frame>> {
+        let mut frames = Vec::new();
         loop {
-            while let Some(frame) = frame::next(read)? {
+            while let Some(frame) = frame::next(&mut self.read)? {
                 frames.push(frame);
             }
             if !frames.is_empty() {
-                return Ok(true);
+                return Ok(frames);
             }
-            if read.capacity() == read.len() {
-                read.reserve(CHUNK);
+            if self.read.capacity() == self.read.len() {
+                self.read.reserve(CHUNK);
             }
-            self.socket.readable().await?;
-            match self.socket.try_read_buf(read) {
-                Ok(0) if read.is_empty() => return Ok(false),
+            match self.socket.read_buf(&mut self.read).await {
+                Ok(0) if self.read.is_empty() => return Ok(frames),
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 // What a worker looks like that was killed with something unread.
-                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(false),
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(frames),
                 Err(error) => return Err(error),
             }
         }
-    }
-
-    fn outbox(&self) -> std::sync::MutexGuard<'_, Outbox> {
-        self.outbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -23,8 +23,9 @@ use tokio::{
 use super::{
     StartFailure,
     answer::Outcome,
-    desk::{Answer, Desk, Work},
+    desk::{Answer, Desk},
     watch::{self, Watching},
+    work::Work,
     worker::Launch,
 };
 use crate::{
@@ -57,6 +58,8 @@ pub(super) struct Shared {
     pub(super) replacing: Replacing,
     desk: Mutex<Desk>,
     pub(super) closing: AtomicBool,
+    /// The predictor wants headers or query.
+    wants_head: AtomicBool,
     pub(super) failure: mpsc::UnboundedSender<Error>,
     /// Workers, by why they had to be replaced.
     pub(super) replaced: ByKind,
@@ -77,6 +80,7 @@ impl Pool {
             replacing,
             desk,
             closing: AtomicBool::new(false),
+            wants_head: AtomicBool::new(false),
             replaced: ByKind::default(),
             failure,
         });
@@ -88,8 +92,9 @@ impl Pool {
         let mut tasks = JoinSet::new();
         while let Some(started) = starts.join_next().await {
             let (seat, started) = started.expect("starting a worker does not panic and is not aborted");
-            let (worker, process) = started?;
-            tasks.spawn(Arc::clone(&shared).keep(seat, worker, process));
+            let (worker, incoming, process) = started?;
+            shared.wants_head.store(worker.ready.headers, Ordering::Release);
+            tasks.spawn(Arc::clone(&shared).keep(seat, worker, incoming, process));
         }
         tokio::spawn(watch::watch(Arc::downgrade(&shared), watching));
         Ok(Self { shared, tasks: Mutex::new(tasks), failures: AsyncMutex::new(failures), processes })
@@ -115,6 +120,10 @@ impl Shared {
         self.closing.load(Ordering::Acquire)
     }
 
+    fn wants_head(&self) -> bool {
+        self.wants_head.load(Ordering::Acquire)
+    }
+
     /// There will be no new workers.
     pub(super) fn give_up(&self) {
         self.at_desk(|desk| desk.hopeless = true);
@@ -138,8 +147,10 @@ impl Drop for Caller<'_> {
 #[async_trait::async_trait]
 impl Predictor for Pool {
     async fn predict(&self, request: Request) -> Outcome {
+        let (work, about) = Work::one(request, self.shared.wants_head())?;
         let (answer, answered) = oneshot::channel();
-        let number = self.shared.at_desk(|desk| desk.submit(Work::One(Box::new(request)), Answer::One(answer)));
+        let about = Arc::new(about);
+        let number = self.shared.at_desk(|desk| desk.submit(work, about, Answer::One(answer)));
         let mut caller = Caller { shared: &self.shared, number: Some(number) };
         let outcome = answered.await.unwrap_or(Err(PredictError::Died));
         caller.number = None;
@@ -200,8 +211,13 @@ impl TakesBatches for Pool {
 
     async fn work(self: Arc<Self>, requests: Vec<Request>) -> Vec<Outcome> {
         let count = requests.len();
+        let (work, about) = match Work::batch(requests, self.shared.wants_head()) {
+            Ok(work) => work,
+            Err(error) => return (0..count).map(|_| Err(error.clone())).collect(),
+        };
         let (answer, answered) = oneshot::channel();
-        self.shared.at_desk(|desk| desk.submit(Work::Batch(requests), Answer::Batch(answer, count)));
+        let about = Arc::new(about);
+        self.shared.at_desk(|desk| desk.submit(work, about, Answer::Batch(answer, count)));
         answered.await.unwrap_or_else(|_| (0..count).map(|_| Err(PredictError::Died)).collect())
     }
 

@@ -5,18 +5,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::BytesMut;
 use tokio::time::sleep;
 
 use super::{
-    answer,
-    desk::Answer,
+    deed::Deed,
+    desk::{Answer, Desk},
     frame::{self, Frame},
+    link::Incoming,
     pool::Shared,
     stream,
-    worker::{Process, Worker},
+    worker::{Process, Started, Worker},
 };
-use crate::{error::Error, exchange::ReplyBody, predictor::PredictError};
+use crate::{error::Error, predictor::PredictError};
 
 /// A worker that lived this long did not die of how it was started.
 const HEALTHY_LIFE: Duration = Duration::from_secs(10);
@@ -25,12 +25,18 @@ const LONGEST_PAUSE: u32 = 50;
 
 impl Shared {
     /// Keeps a worker on the seat until the pool closes.
-    pub(super) async fn keep(self: Arc<Self>, seat: usize, mut worker: Arc<Worker>, mut process: Process) {
+    pub(super) async fn keep(
+        self: Arc<Self>,
+        seat: usize,
+        mut worker: Arc<Worker>,
+        mut incoming: Incoming,
+        mut process: Process,
+    ) {
         let mut pause = Duration::ZERO;
         loop {
             let born = Instant::now();
             self.at_desk(|desk| desk.sit(seat, Arc::clone(&worker)));
-            let reading = tokio::spawn(Arc::clone(&self).read(seat, Arc::clone(&worker)));
+            let reading = tokio::spawn(Arc::clone(&self).read(seat, Arc::clone(&worker), incoming));
             let how = process.ended(&worker, reading).await;
             let fate = self.at_desk(|desk| desk.fate(seat));
             self.bury(seat, worker.pid);
@@ -43,9 +49,9 @@ impl Shared {
                 pause = Duration::ZERO;
             }
             match self.replace(&mut pause).await {
-                Ok((next, replacement)) => {
-                    tracing::info!(pid = next.pid, "a new worker process is ready");
-                    (worker, process) = (next, replacement);
+                Ok(next) => {
+                    tracing::info!(pid = next.0.pid, "a new worker process is ready");
+                    (worker, incoming, process) = next;
                 }
                 Err(error) => {
                     self.give_up();
@@ -57,7 +63,7 @@ impl Shared {
         }
     }
 
-    async fn replace(&self, pause: &mut Duration) -> Result<(Arc<Worker>, Process), Error> {
+    async fn replace(&self, pause: &mut Duration) -> Result<Started, Error> {
         let mut failures = 0;
         loop {
             sleep(*pause).await;
@@ -81,8 +87,8 @@ impl Shared {
         for held in self.at_desk(|desk| desk.bury(seat)) {
             let error = if held.hung { PredictError::TimedOut } else { PredictError::Died };
             if held.answer.is_some() || held.pieces.is_some() {
-                let request_id = &held.request_id;
-                tracing::error!(%request_id, pid, "the worker process that held this request ended");
+                let (request_id, trace_id) = (held.about.request_id(), held.about.trace_id());
+                tracing::error!(%request_id, trace_id, pid, "the worker process that held this request ended");
             }
             if let Some(answer) = held.answer {
                 answer.fail(&error);
@@ -94,107 +100,74 @@ impl Shared {
     }
 
     /// Does what the worker says until it says nothing more.
-    async fn read(self: Arc<Self>, seat: usize, worker: Arc<Worker>) {
-        let (mut read, mut frames) = (BytesMut::new(), Vec::new());
+    async fn read(self: Arc<Self>, seat: usize, worker: Arc<Worker>, mut incoming: Incoming) {
         loop {
-            match worker.link.read(&mut read, &mut frames).await {
-                Ok(true) => {}
-                Ok(false) => return,
+            let frames = match incoming.read().await {
+                Ok(frames) if frames.is_empty() => return,
+                Ok(frames) => frames,
                 Err(error) => {
                     tracing::error!(pid = worker.pid, "a worker process cannot be understood: {error}");
                     return;
                 }
-            }
-            let done: Vec<Frame> = std::mem::take(&mut frames);
-            let understood = self.at_desk(|desk| {
-                done.into_iter().all(|frame| {
-                    let known = self.understand(desk, seat, &worker, &frame);
-                    if !known {
-                        let kind = char::from(frame.kind);
-                        tracing::error!(pid = worker.pid, "a worker process said `{kind}` after it was ready");
+            };
+            let mut deeds = Vec::with_capacity(frames.len());
+            let unknown = self.at_desk(|desk| {
+                frames.into_iter().find_map(|frame| {
+                    let kind = frame.kind;
+                    match self.understand(desk, seat, &worker, frame) {
+                        Some(deed) => deeds.push(deed),
+                        None => return Some(char::from(kind)),
                     }
-                    known
+                    None
                 })
             });
-            if !understood {
+            deeds.into_iter().for_each(|deed| deed.done(worker.pid));
+            if let Some(kind) = unknown {
+                tracing::error!(pid = worker.pid, "a worker process said `{kind}` after it was ready");
                 return;
             }
         }
     }
 
-    /// Does what one frame says; false if it says nothing that a ready worker may say.
-    fn understand(
-        self: &Arc<Self>,
-        desk: &mut super::desk::Desk,
-        seat: usize,
-        worker: &Arc<Worker>,
-        frame: &Frame,
-    ) -> bool {
-        let (number, pid) = (frame.number, worker.pid);
-        match frame.kind {
-            frame::LINE => log_line(frame, pid),
-            frame::DONE => desk.finish(seat, number),
+    /// Does at the desk what one frame says, and gives what is left; `None` if a ready worker may not say that.
+    fn understand(self: &Arc<Self>, desk: &mut Desk, seat: usize, worker: &Arc<Worker>, frame: Frame) -> Option<Deed> {
+        let number = frame.number;
+        let held = desk.find(seat, number);
+        Some(match frame.kind {
+            frame::LINE => Deed::Log(frame, held.map(|held| Arc::clone(&held.about))),
+            frame::DONE => {
+                desk.finish(seat, number);
+                Deed::Nothing
+            }
             frame::RESULT | frame::RESULTS | frame::ERROR | frame::END => {
-                if let Some(held) = desk.find(seat, number) {
-                    match (held.answer.take(), held.pieces.take()) {
-                        (Some(answer), _) => give(answer, frame, pid, &held.request_id),
-                        (None, Some(pieces)) if frame.kind == frame::ERROR => {
-                            let _ = pieces.try_send(Err(answer::fault(&frame.meta, pid, &held.request_id)));
-                        }
-                        (None, _) if frame.kind == frame::ERROR => {
-                            answer::fault(&frame.meta, pid, &held.request_id);
-                        }
-                        (None, _) => {}
-                    }
-                }
+                let deed = held.map_or(Deed::Nothing, |held| Deed::ends(held, frame));
                 if !worker.ready.hook {
                     desk.finish(seat, number);
                 }
+                deed
             }
-            frame::START => {
-                if let Some(held) = desk.find(seat, number) {
-                    match held.answer.take() {
-                        Some(Answer::One(answer)) => {
-                            let (to, pieces) = stream::open(self, worker, number);
-                            held.pieces = Some(to);
-                            // Nobody there: the stream notices.
-                            let _ = answer.send(answer::reply(&frame.meta, ReplyBody::Stream(pieces)));
-                        }
-                        // Nobody there: no stream was known of when that was said.
-                        _ => worker.link.send(frame::CANCEL, number, b""),
-                    }
+            frame::START => held.map_or(Deed::Nothing, |held| match held.answer.take() {
+                Some(Answer::One(answer)) => {
+                    let (to, pieces) = stream::open(self, worker, number);
+                    held.pieces = Some(to);
+                    Deed::Begin(answer, frame, pieces)
                 }
-            }
+                // Nobody there: no stream was known of when that was said.
+                _ => {
+                    worker.link.send(frame::CANCEL, number, b"");
+                    Deed::Nothing
+                }
+            }),
             frame::PIECE => {
-                if let Some(held) = desk.find(seat, number) {
+                if let Some(held) = held {
                     held.begun = Some(Instant::now());
                     if let Some(pieces) = &held.pieces {
-                        let _ = pieces.try_send(Ok(frame.body.clone()));
+                        let _ = pieces.try_send(Ok(frame.body));
                     }
                 }
+                Deed::Nothing
             }
-            _ => return false,
-        }
-        true
+            _ => return None,
+        })
     }
-}
-
-fn give(answer: Answer, frame: &Frame, pid: u32, request_id: &str) {
-    match (answer, frame.kind) {
-        (Answer::One(answer), frame::RESULT) => {
-            drop(answer.send(answer::reply(&frame.meta, ReplyBody::Whole(frame.body.clone()))));
-        }
-        (Answer::Batch(answer, count), frame::RESULTS) => match answer::replies(frame, pid, request_id) {
-            Ok(replies) if replies.len() == count => drop(answer.send(replies)),
-            _ => Answer::Batch(answer, count).fail(&PredictError::Died),
-        },
-        (answer, _) => answer.fail(&answer::fault(&frame.meta, pid, request_id)),
-    }
-}
-
-fn log_line(frame: &Frame, pid: u32) {
-    let text = String::from_utf8_lossy(&frame.meta);
-    let (request_id, stream) = text.split_once('\n').unwrap_or_default();
-    let line = String::from_utf8_lossy(&frame.body);
-    tracing::info!(target: "predictor", stream, pid, request_id, "{}", line.trim_end_matches('\r'));
 }

@@ -2,13 +2,13 @@
 
 use std::{
     fs,
-    sync::Weak,
+    sync::{Arc, Weak},
     time::{Duration, Instant},
 };
 
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::{desk::Seat, frame, pool::Shared};
+use super::{desk::Seat, frame, pool::Shared, work::About, worker::Worker};
 use crate::error::minutes;
 
 /// Of its share of the memory, what a worker may have before it is replaced: the kernel kills at all of it.
@@ -22,8 +22,9 @@ pub(super) struct Watching {
     pub(super) request: Duration,
     /// The same after the caller has gone.
     pub(super) abandoned: Duration,
-    /// Bytes of memory that one worker may have.
-    pub(super) memory: Option<u64>,
+    /// Of the replica, its workers included.
+    pub(super) memory: Option<Memory>,
+    pub(super) workers: u64,
 }
 
 pub(super) async fn watch(shared: Weak<Shared>, watching: Watching) {
@@ -32,25 +33,57 @@ pub(super) async fn watch(shared: Weak<Shared>, watching: Watching) {
     loop {
         ticks.tick().await;
         let Some(shared) = shared.upgrade().filter(|shared| !shared.is_closing()) else { return };
-        shared.at_desk(|desk| {
-            let mut all_here = desk.seats.iter().all(|seat| seat.as_ref().is_some_and(|seat| !seat.leaving));
+        let (hanging, workers) = shared.at_desk(|desk| {
+            let all_here = desk.seats.iter().all(|seat| seat.as_ref().is_some_and(|seat| !seat.leaving));
+            let mut hanging = Vec::new();
             for seat in desk.seats.iter_mut().flatten().filter(|seat| !seat.hung) {
-                replace_if_it_hangs(seat, &watching);
-                // One at a time: the others have to answer meanwhile.
-                if all_here && !seat.hung && watching.memory.is_some_and(|share| has_grown(seat, share)) {
-                    all_here = false;
+                hanging.extend(replace_if_it_hangs(seat, &watching));
+            }
+            // One at a time: the others have to answer meanwhile.
+            let looked_at = desk.seats.iter().flatten().filter(|seat| all_here && !seat.hung);
+            (hanging, looked_at.map(|seat| Arc::clone(&seat.worker)).collect::<Vec<_>>())
+        });
+        hanging.iter().for_each(Hanging::log);
+        let Some(memory) = watching.memory else { continue };
+        let share = memory.share(watching.workers);
+        if let Some(grown) = workers.iter().find(|worker| has_grown(worker, share)) {
+            shared.at_desk(|desk| {
+                let seat = desk.seats.iter_mut().flatten().find(|seat| Arc::ptr_eq(&seat.worker, grown));
+                if let Some(seat) = seat {
                     seat.leaving = true;
                     if seat.held.is_empty() {
                         seat.worker.link.send(frame::STOP, 0, b"");
                     }
                 }
-            }
-        });
+            });
+        }
     }
 }
 
-fn replace_if_it_hangs(seat: &mut Seat, watching: &Watching) {
+/// A request that has made its worker one to be replaced.
+struct Hanging {
+    about: Arc<About>,
+    pid: u32,
+    limit: Duration,
+    left: bool,
+}
+
+impl Hanging {
+    fn log(&self) {
+        let (request_id, trace_id, pid) = (self.about.request_id(), self.about.trace_id(), self.pid);
+        let limit = minutes(self.limit);
+        if self.left {
+            let text = "goes on for more than";
+            tracing::error!(%request_id, trace_id, pid, "this request, whose caller left, {text} {limit}: its process is replaced");
+        } else {
+            tracing::error!(%request_id, trace_id, pid, "this request is at work for more than {limit}: its process is replaced");
+        }
+    }
+}
+
+fn replace_if_it_hangs(seat: &mut Seat, watching: &Watching) -> Vec<Hanging> {
     let (now, pid) = (Instant::now(), seat.worker.pid);
+    let mut hanging = Vec::new();
     for held in &mut seat.held {
         let Some(begun) = held.begun else { continue };
         // What was made and not taken is for the caller to take.
@@ -58,29 +91,25 @@ fn replace_if_it_hangs(seat: &mut Seat, watching: &Watching) {
             held.begun = Some(now);
             continue;
         }
-        let request_id = &held.request_id;
-        if now - begun > watching.request {
+        let at_work = now - begun > watching.request;
+        let left = held.left.is_some_and(|left| now - left.max(begun) > watching.abandoned);
+        if at_work || left {
             held.hung = true;
-            let limit = minutes(watching.request);
-            tracing::error!(%request_id, pid, "this request is at work for more than {limit}: its process is replaced");
-        } else if held.left.is_some_and(|left| now - left.max(begun) > watching.abandoned) {
-            held.hung = true;
-            let limit = minutes(watching.abandoned);
-            let text = "goes on for more than";
-            tracing::error!(%request_id, pid, "this request, whose caller left, {text} {limit}: its process is replaced");
+            let limit = if at_work { watching.request } else { watching.abandoned };
+            hanging.push(Hanging { about: Arc::clone(&held.about), pid, limit, left: !at_work });
         }
-        seat.hung |= held.hung;
     }
-    if seat.hung {
+    if !hanging.is_empty() {
+        seat.hung = true;
         seat.worker.hangs.notify_one();
     }
+    hanging
 }
 
-/// Whether the worker should go before the kernel kills it.
-fn has_grown(seat: &Seat, share: u64) -> bool {
+/// Whether the worker should go before the kernel kills it. Reads a file.
+fn has_grown(worker: &Worker, share: u64) -> bool {
     #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bytes")]
     let limit = (share as f64 * NEARLY) as u64;
-    let worker = &seat.worker;
     let Some(now) = resident(worker.pid) else { return false };
     if now <= limit {
         return false;
@@ -99,6 +128,23 @@ fn has_grown(seat: &Seat, share: u64) -> bool {
     true
 }
 
+/// The memory of the replica and all its workers, in bytes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Memory(pub(super) u64);
+
+impl Memory {
+    /// What one of the workers may have: what the replica's own process has is none of theirs.
+    fn share(self, workers: u64) -> u64 {
+        share(self.0, resident(std::process::id()).unwrap_or_default(), workers)
+    }
+}
+
+/// Never less than half of an equal part: a replica that has grown itself is not for its workers to make good.
+fn share(all: u64, own: u64, workers: u64) -> u64 {
+    let workers = workers.max(1);
+    (all.saturating_sub(own) / workers).max(all / workers / 2)
+}
+
 /// Bytes of memory that a process has of its own or shares, from `/proc` (proc(5)); `None` where there is none.
 pub(super) fn resident(pid: u32) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
@@ -112,5 +158,12 @@ mod tests {
     fn a_process_has_some_memory() {
         assert!(super::resident(std::process::id()).unwrap() > 1 << 20);
         assert_eq!(super::resident(u32::MAX), None);
+    }
+
+    #[test]
+    fn workers_share_what_the_replica_leaves() {
+        assert_eq!(super::share(1000, 100, 2), 450);
+        assert_eq!(super::share(1000, 900, 2), 250, "but they are not starved");
+        assert_eq!(super::share(1000, 2000, 0), 500);
     }
 }

@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Map, Value};
 use tokio::{
@@ -29,7 +29,7 @@ use tokio::{
 use super::{
     failure::{Kind, StartFailure},
     frame::{self, Failed, Init, Ready},
-    link::Link,
+    link::{Incoming, Link},
     watch,
 };
 use crate::lines::output_of;
@@ -57,6 +57,9 @@ pub(super) struct Launch {
     pub(super) batching: bool,
     pub(super) init: Duration,
 }
+
+/// A worker that is ready, what it says, and its process.
+pub(super) type Started = (Arc<Worker>, Incoming, Process);
 
 /// A worker that is ready for requests.
 #[derive(Debug)]
@@ -88,14 +91,14 @@ struct Interpreter {
 
 impl Launch {
     /// Starts a worker and waits until its predictor is ready.
-    pub(super) async fn start(&self) -> Result<(Arc<Worker>, Process), StartFailure> {
+    pub(super) async fn start(&self) -> Result<Started, StartFailure> {
         let failed = |error: io::Error| StartFailure(Kind::Spawn(error.to_string()));
         let (ours, theirs) = StdUnixStream::pair().map_err(failed)?;
         ours.set_nonblocking(true).map_err(failed)?;
         let mut child = Interpreter::of(self.command(theirs).spawn().map_err(failed)?);
         let pid = child.pid;
-        let link = Link::new(UnixStream::from_std(ours).map_err(failed)?);
-        let failure = match timeout(self.init, self.initialize(&link)).await {
+        let (link, mut incoming) = Link::new(UnixStream::from_std(ours).map_err(failed)?);
+        let failure = match timeout(self.init, self.initialize(&link, &mut incoming)).await {
             Ok(Ok(ready)) => {
                 let worker = Worker {
                     link,
@@ -105,7 +108,7 @@ impl Launch {
                     told_of_memory: AtomicBool::new(false),
                     hangs: Notify::new(),
                 };
-                return Ok((Arc::new(worker), Process { child }));
+                return Ok((Arc::new(worker), incoming, Process { child }));
             }
             // Its last lines must be in the log before anybody reads there why it failed.
             Ok(Err(Some(failure))) => {
@@ -142,7 +145,7 @@ impl Launch {
     }
 
     /// Waits until the predictor is ready. `Err(None)` if the worker closed the socket without a word.
-    async fn initialize(&self, link: &Link) -> Result<Ready, Option<Kind>> {
+    async fn initialize(&self, link: &Link, incoming: &mut Incoming) -> Result<Ready, Option<Kind>> {
         let init = Init {
             path: &self.path,
             python_path: &self.python_path.to_string_lossy(),
@@ -154,16 +157,12 @@ impl Launch {
         let wrong = |error: serde_json::Error| Some(Kind::Protocol(error.to_string()));
         link.push(frame::INIT, 0, &serde_json::to_vec(&init).map_err(wrong)?, Bytes::new());
         link.flush();
-        let (mut read, mut frames) = (BytesMut::new(), Vec::new());
         let said = tokio::select! {
-            said = link.read(&mut read, &mut frames) => said,
+            said = incoming.read() => said,
             () = link.write_rest() => return Err(None),
         };
-        let frame = match (said, frames.pop()) {
-            (Ok(_), Some(frame)) => frame,
-            (Ok(_), None) => return Err(None),
-            (Err(error), _) => return Err(Some(Kind::Protocol(error.to_string()))),
-        };
+        let mut frames = said.map_err(|error| Some(Kind::Protocol(error.to_string())))?;
+        let Some(frame) = frames.pop() else { return Err(None) };
         match frame.kind {
             frame::READY => serde_json::from_slice(&frame.meta).map_err(wrong),
             frame::FAILED => {

@@ -117,16 +117,13 @@ impl Service {
         request: http::Request<Incoming>,
         open: Option<mpsc::Sender<Infallible>>,
     ) -> Result<Response, Refusal> {
-        let mut counted = self.metrics.begin();
-        let span = self.metrics.span(&request, id);
+        let mut counted = self.metrics.begin(&request, id);
         let outcome = match open {
-            Some(open) => self.pass_on(id, request, open, span.as_ref()).await,
-            None => self.predict(id, request, span.as_ref()).await,
+            Some(open) => self.pass_on(id, request, open, counted.span()).await,
+            None => self.predict(id, request, counted.span()).await,
         };
-        let error = outcome.as_ref().err();
-        counted.ended(error.map(Refusal::kind));
         let status = outcome.as_ref().map_or_else(Refusal::status, Response::status);
-        self.metrics.answered(span, status, error.map(Refusal::kind));
+        counted.ended(status, outcome.as_ref().err().map(Refusal::kind));
         outcome
     }
 
