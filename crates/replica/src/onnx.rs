@@ -9,6 +9,7 @@ mod oip;
 mod pace;
 mod rows;
 mod session;
+mod shown;
 mod signature;
 mod stack;
 mod together;
@@ -30,6 +31,7 @@ pub use library::{LIBRARY, library_for_nodes};
 use model::Model;
 use oip::{Names, Route};
 use pace::Pace;
+use rows::elements;
 use session::Sessions;
 use together::Together;
 
@@ -182,9 +184,8 @@ impl Batches {
         let part = self.gathering.ask(arrays).await.ok_or(PredictError::Died)?;
         let part = part.map_err(|error| model::failed(&name, &error))?;
         let writes = Arc::clone(model);
-        let large = part.elements(&model.signature.outputs) > LARGE_ANSWER;
-        let written = self.aside(large, move || writes.write(&form, &part.values, &part.rows)).await?;
-        written.map_err(|error| model::failed(&name, &error))
+        let large = elements(&model.signature.outputs, &part.values, &part.rows) > LARGE_ANSWER;
+        self.aside(large, move || writes.write(&name, &form, &part.values, &part.rows)).await?
     }
 
     /// Here and now, or on a thread of its own if it may take long.

@@ -13,7 +13,13 @@ use serde::{
     de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor, value::SeqAccessDeserializer},
 };
 
-use super::signature::{Element, Input, Shape, Signature, fits};
+use super::{
+    shown::Shown,
+    signature::{Element, Input, Shape, Signature, fits},
+};
+
+/// Most elements of one input in JSON, of which two bytes can become a text of 24: more is for binary tensors.
+const MOST_ELEMENTS: usize = 16 << 20;
 
 /// A tensor as parsed.
 #[derive(Debug, Clone, PartialEq)]
@@ -94,7 +100,8 @@ impl<'de> Visitor<'de> for Body<'_> {
         let mut arrays: Vec<Option<Array>> = vec![None; inputs.len()];
         while let Some(key) = map.next_key::<std::borrow::Cow<'de, str>>()? {
             let Some(index) = inputs.iter().position(|input| input.name == key) else {
-                return Err(A::Error::custom(format!("the model has no input `{key}`; it takes {}", self.0.wanted())));
+                let (key, takes) = (Shown(&key), self.0.wanted());
+                return Err(A::Error::custom(format!("the model has no input `{key}`; it takes {takes}")));
             };
             if arrays[index].is_some() {
                 return Err(A::Error::custom(format!("the input `{key}` is given twice")));
@@ -192,6 +199,10 @@ impl<T: Scalar> Nest<'_, T> {
     fn push<E: serde::de::Error>(&mut self, value: Result<T, Refused>, shown: impl fmt::Display) -> Result<(), E> {
         if self.path.len() != self.shape.len() {
             return Err(E::custom(format!("`{}` is {shown}, but its neighbours are lists", self.place())));
+        }
+        if self.data.len() == MOST_ELEMENTS {
+            let text = "elements: send a large tensor as bytes, by the Open Inference Protocol";
+            return Err(E::custom(format!("`{}` has more than {MOST_ELEMENTS} {text}", self.name)));
         }
         let wanted = self.element.name();
         match value {

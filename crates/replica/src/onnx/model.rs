@@ -10,7 +10,7 @@ use super::{
     encode, inflate,
     oip::{self, Infer, Names, Route},
     pace::{Pace, QUICK},
-    rows::Rows,
+    rows::{Rows, elements},
     session::Sessions,
     signature::Signature,
 };
@@ -18,6 +18,9 @@ use crate::{
     exchange::{Name, Reply, Request},
     predictor::PredictError,
 };
+
+/// Elements of an answer: some 20 bytes of JSON each, and what Python predictors may answer is a gigabyte.
+const MOST_ANSWERED: usize = 48 << 20;
 
 pub(super) struct Model {
     pub(super) sessions: Sessions,
@@ -55,8 +58,11 @@ impl Model {
         let begun = Instant::now();
         let outcome = match self.read(request) {
             Ok((arrays, form)) => {
-                let written = run(arrays)?.and_then(|values| self.write(&form, &values, &Rows::ALL));
-                written.map_err(|error| failed(&request.name(), &error))
+                let name = request.name();
+                match run(arrays)? {
+                    Ok(values) => self.write(&name, &form, &values, &Rows::ALL),
+                    Err(error) => Err(failed(&name, &error)),
+                }
             }
             Err(refused) => Err(refused),
         };
@@ -86,12 +92,24 @@ impl Model {
         }
     }
 
-    pub(super) fn write(&self, form: &Form, values: &[DynValue], rows: &Rows) -> ort::Result<Reply> {
+    pub(super) fn write(
+        &self,
+        request: &Name,
+        form: &Form,
+        values: &[DynValue],
+        rows: &Rows,
+    ) -> Result<Reply, PredictError> {
         let outputs = &self.signature.outputs;
-        match form {
+        let count = elements(outputs, values, rows);
+        if count > MOST_ANSWERED {
+            let text = format!("the answer has {count} elements; the limit is {MOST_ANSWERED}");
+            return Err(PredictError::BadResponse(text));
+        }
+        let written = match form {
             Form::Plain => encode::answer(outputs, values, rows).map(Reply::json),
             Form::Infer(infer) => self.names.reply(infer, outputs, values, rows),
-        }
+        };
+        written.map_err(|error| failed(request, &error))
     }
 }
 

@@ -59,6 +59,15 @@ pub(super) fn height(output: &Output, value: &DynValue) -> Option<usize> {
     }
 }
 
+/// How many elements there are to write. Maps are dear, and count as many.
+pub(super) fn elements(outputs: &[Output], values: &[DynValue], rows: &Rows) -> usize {
+    let count = |(output, value): (&Output, &DynValue)| match output.form {
+        Form::Tensor(..) => rows.shape(value.shape()).iter().product(),
+        Form::Scores { .. } => 64 * value.try_extract_sequence::<DynMapValueType>().map_or(0, |maps| maps.len()),
+    };
+    outputs.iter().zip(values).map(count).fold(0, usize::saturating_add)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

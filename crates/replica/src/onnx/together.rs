@@ -16,7 +16,6 @@ use super::{
     decode::Array,
     model::Model,
     rows::{Rows, height},
-    signature::{Form, Output},
     stack::{alike, rows, stack},
 };
 use crate::batching::{Size, TakesBatches};
@@ -32,18 +31,6 @@ pub(super) struct Together {
 pub(super) struct Part {
     pub(super) values: Arc<Vec<DynValue>>,
     pub(super) rows: Rows,
-}
-
-impl Part {
-    /// How many there are to write, about.
-    pub(super) fn elements(&self, outputs: &[Output]) -> usize {
-        let count = |(output, value): (&Output, &DynValue)| match output.form {
-            Form::Tensor(..) => self.rows.shape(value.shape()).iter().product(),
-            // Maps are dear.
-            Form::Scores { .. } => usize::MAX,
-        };
-        outputs.iter().zip(&*self.values).map(count).fold(0, usize::saturating_add)
-    }
 }
 
 impl Together {

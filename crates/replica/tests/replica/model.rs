@@ -39,6 +39,15 @@ pub fn transposed() -> Vec<u8> {
     model(&node("Transpose", "", &[]), &[("x", x)], &[("y", y)])
 }
 
+/// `y` is as many zeros as the shape `x` asks for.
+pub fn zeros() -> Vec<u8> {
+    let zero = [number(1, 1), number(2, UINT8), bytes(9, &[0])].concat();
+    let value = [bytes(1, b"value"), bytes(5, &zero), number(20, 4)].concat();
+    let shape = tensor(INT64, &[Dim::Free("rank")]);
+    let zeros = tensor(UINT8, &[Dim::Free("a"), Dim::Free("b")]);
+    model(&node("ConstantOfShape", "", &value), &[("x", shape)], &[("y", zeros)])
+}
+
 /// `y` is a list of maps from a class label to a score; `x` has the scores.
 pub fn zip_map(text_labels: bool) -> Vec<u8> {
     let labels = if text_labels {

@@ -108,6 +108,16 @@ async fn scalars_and_empty_batches() {
 }
 
 #[tokio::test]
+async fn an_answer_without_end_is_not_written() {
+    let ground = Ground::onnx(&model::zeros());
+    let running = ground.ready().await;
+    assert_eq!(running.post("[2, 1]").await.ok(), json!({ "y": [[0], [0]] }));
+    let message = running.post("[8000, 8000]").await.refused(500, "bad_response");
+    assert!(message.starts_with("the answer has 64000000 elements; the limit is "), "{message}");
+    running.stopped().await.unwrap();
+}
+
+#[tokio::test]
 async fn lists_of_maps_become_lists_of_objects() {
     for (text, want) in [(false, json!([{"10": 0.25, "20": 0.75}])), (true, json!([{"no": 0.25, "yes": 0.75}]))] {
         let ground = Ground::onnx(&model::zip_map(text));

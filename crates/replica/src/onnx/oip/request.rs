@@ -14,21 +14,24 @@ use serde::{
 use super::{
     super::{
         decode::{Array, lists, told, wrong_shape},
+        shown::Shown,
         signature::{Form, Input, Shape, Signature},
     },
     Asked, Infer, JSON_LENGTH, binary,
 };
 
+/// Of a tensor; NumPy takes as many.
+const MOST_DIMENSIONS: usize = 64;
+/// That are asked for: more than any model has.
+const MOST_OUTPUTS: usize = 4096;
+
 /// `json_length`: what the header of that name says. The text of an error is for the caller.
 pub(in super::super) fn parse(body: &[u8], json_length: Option<&str>, signature: &Signature) -> Result<Infer, String> {
     let (json, mut tensors) = match json_length {
         None => (body, [].as_slice()),
-        Some(text) => text
-            .trim()
-            .parse()
-            .ok()
-            .and_then(|length| body.split_at_checked(length))
-            .ok_or_else(|| format!("the header {JSON_LENGTH} is `{text}`, but the body has {} bytes", body.len()))?,
+        Some(text) => text.trim().parse().ok().and_then(|length| body.split_at_checked(length)).ok_or_else(|| {
+            format!("the header {JSON_LENGTH} is `{}`, but the body has {} bytes", Shown(text), body.len())
+        })?,
     };
     let mut message = read(json, &[], signature)?;
     if message.inputs.iter().any(|input| input.passed_over) {
@@ -86,7 +89,7 @@ fn outputs(wanted: Option<Vec<Output>>, binary: bool, signature: &Signature) -> 
         let name = &output.name;
         let Some(index) = all.iter().position(|known| known.name == *name) else {
             let known: Vec<_> = all.iter().map(|known| format!("`{}`", known.name)).collect();
-            return Err(format!("the model has no output `{name}`; it gives {}", known.join(", ")));
+            return Err(format!("the model has no output `{}`; it gives {}", Shown(name), known.join(", ")));
         };
         if !tensor(&index) {
             return Err(format!(
@@ -162,7 +165,7 @@ impl Given {
         let wants = input.element.datatype();
         match self.datatype.as_deref() {
             Some(datatype) if datatype == wants => {}
-            Some(datatype) => return Err(format!("input `{name}` wants {wants}, got {}", datatype.escape_debug())),
+            Some(datatype) => return Err(format!("input `{name}` wants {wants}, got {}", Shown(datatype))),
             None => return Err(format!("input `{name}` has no `datatype`: it is {wants}")),
         }
         let Some(shape) = self.shape else {
@@ -240,7 +243,7 @@ impl<'de> Visitor<'de> for Reading<'_> {
                 "id" => message.id = map.next_value()?,
                 "parameters" => message.parameters = map.next_value()?,
                 "inputs" => message.inputs = map.next_value_seed(Inputs(self))?,
-                "outputs" => message.outputs = map.next_value()?,
+                "outputs" => message.outputs = map.next_value::<Option<Few<Output, MOST_OUTPUTS>>>()?.map(|few| few.0),
                 _ => {
                     map.next_value::<IgnoredAny>()?;
                 }
@@ -252,6 +255,36 @@ impl<'de> Visitor<'de> for Reading<'_> {
             ));
         }
         Ok(message)
+    }
+}
+
+/// A list that is refused while it is read if it is too long.
+struct Few<T, const MOST: usize>(Vec<T>);
+
+impl<'de, T: Deserialize<'de>, const MOST: usize> Deserialize<'de> for Few<T, MOST> {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
+        struct Counting<T, const MOST: usize>(std::marker::PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>, const MOST: usize> Visitor<'de> for Counting<T, MOST> {
+            type Value = Few<T, MOST>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "a list of at most {MOST} items")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+                let mut few = Vec::new();
+                while let Some(item) = list.next_element()? {
+                    if few.len() == MOST {
+                        return Err(A::Error::invalid_length(MOST + 1, &self));
+                    }
+                    few.push(item);
+                }
+                Ok(Few(few))
+            }
+        }
+
+        json.deserialize_seq(Counting(std::marker::PhantomData))
     }
 }
 
@@ -314,19 +347,23 @@ impl<'de> Visitor<'de> for One<'_> {
         let mut index = self.known;
         let (mut datatype, mut shape, mut data) = (None, None, None);
         let mut parameters = Parameters::default();
-        let mut passed_over = false;
+        let (mut named, mut passed_over) = (false, false);
         while let Some(key) = map.next_key::<Cow<'de, str>>()? {
             match (&*key, index) {
                 ("name", _) => {
                     let name: Cow<'de, str> = map.next_value()?;
                     let Some(found) = signature.inputs.iter().position(|input| input.name == name) else {
-                        let takes = wanted(signature);
+                        let (name, takes) = (Shown(&name), wanted(signature));
                         return Err(A::Error::custom(format!("the model has no input `{name}`; it takes {takes}")));
                     };
+                    // What was read before is of the other name's type.
+                    if std::mem::replace(&mut named, true) {
+                        return Err(A::Error::custom("an input has two `name`s"));
+                    }
                     index = Some(found);
                 }
                 ("datatype", _) => datatype = map.next_value()?,
-                ("shape", _) => shape = map.next_value()?,
+                ("shape", _) => shape = map.next_value::<Option<Few<i64, MOST_DIMENSIONS>>>()?.map(|few| few.0),
                 ("parameters", _) => parameters = map.next_value()?,
                 ("data", Some(index)) => data = Some(map.next_value_seed(Elements(&signature.inputs[index]))?),
                 ("data", None) => {

@@ -1,6 +1,6 @@
 //! What a path of the protocol asks for.
 
-use super::Names;
+use super::{super::shown::Shown, Names};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in super::super) enum Route {
@@ -28,11 +28,13 @@ pub(in super::super) fn route(path: &str, names: &Names) -> Option<Result<Route,
         _ => return Some(Err(nowhere(path, names))),
     };
     if model != names.model {
-        return Some(Err(format!("there is no model `{model}` here: its name is that of the API, `{}`", names.model)));
+        let (model, known) = (Shown(model), &names.model);
+        return Some(Err(format!("there is no model `{model}` here: its name is that of the API, `{known}`")));
     }
     if let Some(version) = version.filter(|version| *version != names.version) {
         return Some(Err(format!(
-            "model `{model}` has no version `{version}`: leave the version out, or take `{}`",
+            "model `{model}` has no version `{}`: leave the version out, or take `{}`",
+            Shown(version),
             names.version
         )));
     }
@@ -46,8 +48,9 @@ pub(in super::super) fn route(path: &str, names: &Names) -> Option<Result<Route,
 
 fn nowhere(path: &str, names: &Names) -> String {
     format!(
-        "`{path}` is not served: GET /v2, /v2/health/live, /v2/health/ready, /v2/models/{model} or \
+        "`{}` is not served: GET /v2, /v2/health/live, /v2/health/ready, /v2/models/{model} or \
          /v2/models/{model}/ready, or POST to /v2/models/{model}/infer",
+        Shown(path),
         model = names.model
     )
 }

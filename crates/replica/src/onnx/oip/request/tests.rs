@@ -88,6 +88,7 @@ fn mistakes_are_told_with_the_remedy() {
     assert_eq!(sequence, "the request is part of a sequence, which is not served: the model keeps no state");
     for (input, why) in [
         (r#"{"name":"c"}"#, format!("the model has no input `c`; it takes {takes}")),
+        (r#"{"name":"a","data":[1,2],"name":"b"}"#, "an input has two `name`s".to_owned()),
         (r#"{"data":[1]}"#, "an input has no `name`".to_owned()),
         (r#"{"name":"a","datatype":"BF16","shape":[1,2],"data":[1,2]}"#, "input `a` wants FP32, got BF16".to_owned()),
         (r#"{"name":"a","shape":[1,2],"data":[1,2]}"#, "input `a` has no `datatype`: it is FP32".to_owned()),
@@ -131,6 +132,21 @@ fn mistakes_are_told_with_the_remedy() {
     ] {
         assert_eq!(refused(&[input, B], ""), why);
     }
+}
+
+#[test]
+fn lists_without_end_are_refused_while_they_are_read() {
+    let input = |shape: &str| format!(r#"{{"name":"a","datatype":"FP32","shape":[{shape}],"data":[1,2]}}"#);
+    let long = input(&vec!["1"; 65].join(","));
+    assert_eq!(refused(&[&long, B], ""), "invalid length 65, expected a list of at most 64 items");
+    let outputs = vec![r#"{"name":"y"}"#; 4097].join(",");
+    let why = refused(&[A, B], &format!(r#","outputs":[{outputs}]"#));
+    assert_eq!(why, "invalid length 4097, expected a list of at most 4096 items");
+    let name = "x".repeat(1 << 20);
+    let why = refused(&[&format!(r#"{{"name":"{name}"}}"#)], "");
+    assert!(why.len() < 200 && why.starts_with("the model has no input `xxx"), "{why}");
+    let why = refused(&[A, B], &format!(r#","outputs":[{{"name":"{name}"}}]"#));
+    assert!(why.len() < 200, "{why}");
 }
 
 const BINARY: &str = r#"{"inputs":[{"name":"b","datatype":"BYTES","shape":[2],"parameters":{"binary_data_size":11}},
