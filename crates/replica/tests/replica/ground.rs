@@ -129,6 +129,11 @@ impl Ground {
         Running { stop: Some(stop), task: tokio::spawn(run), address: self.spec.listen.clone() }
     }
 
+    /// For a replica that the test runs itself.
+    pub fn beside(&self) -> Running {
+        Running { stop: None, task: tokio::spawn(async { Ok(()) }), address: self.spec.listen.clone() }
+    }
+
     /// Runs a replica that fails, and gives the text of its status.
     pub async fn failure(&self) -> String {
         self.start().ended().await.expect_err("the replica fails");

@@ -13,4 +13,5 @@ mod python;
 mod requirements;
 mod streams;
 mod together;
+mod traces;
 mod workers;
