@@ -69,6 +69,8 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const STRANGER_BYTES: usize = 1 << 20;
 /// Of all of them.
 const STRANGERS_BYTES: usize = 64 << 20;
+/// One client gets this part of it. A load balancer that hides its clients' addresses is one client.
+const SHARE: usize = 8;
 /// From the request's head to the end of such a body. The clients themselves wait no longer.
 const STRANGER_TIME: Duration = Duration::from_secs(10);
 /// Of one body of a known caller, and of one answer.
@@ -129,7 +131,8 @@ pub(crate) struct OldClients {
 
 impl Default for OldClients {
     fn default() -> Self {
-        Self { strangers: Budget::new(STRANGERS_BYTES), callers: Budget::new(CALLERS_BYTES) }
+        let strangers = Budget::new(STRANGERS_BYTES, STRANGERS_BYTES / SHARE);
+        Self { strangers, callers: Budget::new(CALLERS_BYTES, CALLERS_BYTES) }
     }
 }
 
@@ -162,7 +165,7 @@ impl OldClients {
             return Err(Failure { error, unsent: None });
         };
         let (mut head, body) = response.into_parts();
-        let body = self.whole_reply(body, around.timeouts).await?;
+        let body = self.whole_reply(body, around).await?;
         let version = record.version().and_then(|version| around.snapshot.generation(&api.name, version));
         let origin = Origin { uuid: uuid_of(around.id), version: version.unwrap_or(0), model: &api.name };
         let (status, answer) = reply::translate(&origin, head.status, &head.headers, &body.bytes);
@@ -171,7 +174,7 @@ impl OldClients {
             head.headers.remove(name);
         }
         head.headers.insert(CONTENT_TYPE, JSON);
-        Ok(Response::from_parts(head, Bytes::from(answer)))
+        Ok(Response::from_parts(head, body.replaced(answer)))
     }
 
     /// The API and the payload for it, if the caller may have it.
@@ -186,8 +189,8 @@ impl OldClients {
     ) -> Result<Query, Error> {
         let snapshot = around.snapshot;
         let held = match keys {
-            Some(_) => self.caller_body(body, around.timeouts).await?,
-            None => self.stranger_body(body, around.timeouts).await?,
+            Some(_) => self.caller_body(body, around).await?,
+            None => self.stranger_body(body, around).await?,
         };
         if keys.is_none() && held.bytes.is_empty() {
             return Err(Error::NoKey);
@@ -213,9 +216,9 @@ impl OldClients {
         Ok(Query { api, data: held.bytes.slice_ref(json.as_bytes()), method, _held: held })
     }
 
-    async fn stranger_body(&self, body: &mut RequestBody, timeouts: &Timeouts) -> Result<Held, Error> {
-        let time = STRANGER_TIME.min(timeouts.response);
-        let read = intake::read(body, STRANGER_BYTES, &self.strangers, Wait::Altogether(time)).await;
+    async fn stranger_body(&self, body: &mut RequestBody, around: &Circumstances<'_>) -> Result<Held, Error> {
+        let time = STRANGER_TIME.min(around.timeouts.response);
+        let read = intake::read(body, STRANGER_BYTES, &self.strangers, around.peer, Wait::Altogether(time)).await;
         read.map_err(|trouble| match trouble {
             Trouble::TooLarge => Refusal::StrangerTooLarge { limit: STRANGER_BYTES }.into(),
             Trouble::Full => Refusal::Full.into(),
@@ -224,9 +227,9 @@ impl OldClients {
         })
     }
 
-    async fn caller_body(&self, body: &mut RequestBody, timeouts: &Timeouts) -> Result<Held, Error> {
-        let time = timeouts.response;
-        let read = intake::read(body, CALLER_BYTES, &self.callers, Wait::ForMore(time)).await;
+    async fn caller_body(&self, body: &mut RequestBody, around: &Circumstances<'_>) -> Result<Held, Error> {
+        let time = around.timeouts.response;
+        let read = intake::read(body, CALLER_BYTES, &self.callers, around.peer, Wait::ForMore(time)).await;
         read.map_err(|trouble| match trouble {
             Trouble::TooLarge => Refusal::TooLarge { limit: CALLER_BYTES }.into(),
             Trouble::Full => Refusal::Full.into(),
@@ -235,9 +238,9 @@ impl OldClients {
         })
     }
 
-    async fn whole_reply(&self, mut body: ReplyBody, timeouts: &Timeouts) -> Result<Held, Failure> {
-        let time = timeouts.response;
-        let read = intake::read(&mut body, CALLER_BYTES, &self.callers, Wait::ForMore(time)).await;
+    async fn whole_reply(&self, mut body: ReplyBody, around: &Circumstances<'_>) -> Result<Held, Failure> {
+        let time = around.timeouts.response;
+        let read = intake::read(&mut body, CALLER_BYTES, &self.callers, around.peer, Wait::ForMore(time)).await;
         read.map_err(|trouble| match trouble {
             Trouble::TooLarge => Refusal::ReplyTooLarge { limit: CALLER_BYTES }.into(),
             Trouble::Full => Refusal::ReplyFull.into(),

@@ -4,6 +4,7 @@ use std::{
     fmt,
     fs::Permissions,
     io,
+    net::{IpAddr, Ipv6Addr},
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     pin::Pin,
@@ -149,6 +150,18 @@ pub enum Peer {
     Tcp(std::net::SocketAddr),
     /// A process of this machine, over a socket file.
     Local,
+}
+
+impl Peer {
+    /// Whom to count it for where each client has a share of something: an IPv4 address, or the 64 bits of an IPv6
+    /// address that a household gets (RFC 6177), since more addresses than that cost nothing. `None`: a process of this machine.
+    pub fn client(self) -> Option<IpAddr> {
+        let Self::Tcp(address) = self else { return None };
+        Some(match address.ip().to_canonical() {
+            IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() & !u128::from(u64::MAX)).into(),
+            ip => ip,
+        })
+    }
 }
 
 impl fmt::Display for Peer {

@@ -1,11 +1,10 @@
 //! How many connections each client holds, so that one cannot take every place there is.
 //!
-//! A client is an IPv4 address, or the 64 bits of an IPv6 address that a household gets (RFC 6177): more addresses
-//! than that cost nothing. Processes of this machine that come over a socket file are not counted.
+//! Who is one client is said by [`Peer::client`]. Processes of this machine that come over a socket file are not counted.
 
 use std::{
     collections::HashMap,
-    net::{IpAddr, Ipv6Addr},
+    net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -39,7 +38,7 @@ impl Crowd {
 
     /// `None`: this client has enough.
     pub(crate) fn admit(&self, peer: Peer) -> Option<Place> {
-        let client = client(peer);
+        let client = peer.client();
         if let Some(client) = client {
             let mut all = self.held.lock().unwrap_or_else(PoisonError::into_inner);
             let held = all.entry(client).or_default();
@@ -66,14 +65,6 @@ impl Drop for Place {
             }
         }
     }
-}
-
-fn client(peer: Peer) -> Option<IpAddr> {
-    let Peer::Tcp(address) = peer else { return None };
-    Some(match address.ip().to_canonical() {
-        IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() & !u128::from(u64::MAX)).into(),
-        ip => ip,
-    })
 }
 
 #[cfg(test)]

@@ -29,18 +29,21 @@ impl<'t> Envelope<'t> {
     /// Whatever the client says that it is, it is JSON.
     pub(super) fn parse(body: &'t [u8]) -> Result<Self, Refusal> {
         let text = std::str::from_utf8(body).map_err(|_| Refusal::NotJson("is not UTF-8"))?;
-        let members = members(text).ok_or(Refusal::NotJson("is not one JSON object, or its end is missing"))?;
-        let only = |name: &str| {
-            let mut values = members.iter().filter(|(member, _)| member == name).map(|(_, value)| *value);
-            match (values.next(), values.next()) {
-                (_, Some(_)) => Err(Refusal::NotJson("has `data` or a key twice")),
-                (value, None) => Ok(value),
+        let (mut found, mut twice) = ([None; 3], false);
+        let read = members(text, |name, value| {
+            let known = [KEYS[0], KEYS[1], DATA].iter().position(|known| *known == name);
+            if let Some(known) = known {
+                twice |= found[known].replace(value).is_some();
             }
-        };
-        let [first, second] = [only(KEYS[0])?, only(KEYS[1])?];
+        });
+        read.ok_or(Refusal::NotJson("is not one JSON object, or its end is missing"))?;
+        if twice {
+            return Err(Refusal::NotJson("has `data` or a key twice"));
+        }
+        let [first, second, data] = found;
         // What is no text is no key.
         let key = first.or(second).and_then(|key| serde_json::from_str::<String>(key).ok()).map(Secret::new);
-        Ok(Self { key, data: only(DATA)? })
+        Ok(Self { key, data })
     }
 }
 
@@ -51,8 +54,15 @@ pub(super) fn payload(data: Option<&str>) -> Result<Payload<'_>, Refusal> {
     if data.starts_with('[') {
         return Ok(Payload { json: data, method: None });
     }
-    let members = members(data).ok_or(Refusal::NoData)?;
-    if let [(left_name, left), (right_name, right)] = &members[..] {
+    // One more than a call has.
+    let mut first = Vec::with_capacity(3);
+    let read = members(data, |name, value| {
+        if first.len() < 3 {
+            first.push((name.to_owned(), value));
+        }
+    });
+    read.ok_or(Refusal::NoData)?;
+    if let [(left_name, left), (right_name, right)] = &first[..] {
         let call = match (&**left_name, &**right_name) {
             ("method", DATA) => Some((left, right)),
             (DATA, "method") => Some((right, left)),

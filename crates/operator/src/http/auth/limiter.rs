@@ -221,14 +221,12 @@ impl Bucket {
     }
 }
 
-/// What is one address to us: an IPv4 address, or the /64 that one holder of IPv6 addresses has at least.
+/// [`Peer::client`], in as many bytes whatever it is.
 fn address(peer: Peer) -> AddressKey {
-    match peer {
-        Peer::Local => Ipv6Addr::UNSPECIFIED,
-        Peer::Tcp(peer) => match peer.ip().to_canonical() {
-            IpAddr::V4(ip) => ip.to_ipv6_mapped(),
-            IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() & (u128::MAX << 64)),
-        },
+    match peer.client() {
+        None => Ipv6Addr::UNSPECIFIED,
+        Some(IpAddr::V4(ip)) => ip.to_ipv6_mapped(),
+        Some(IpAddr::V6(ip)) => ip,
     }
 }
 
