@@ -113,3 +113,14 @@ async fn nothing_of_a_log_is_lost_when_a_process_is_asked_to_stop() {
     assert!(requests > tally.total(), "{requests} of {}", tally.total());
     assert!(lines.iter().all(|line| lost(line).is_none()));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_is_closed_is_no_reason_to_end() {
+    let cluster = cluster_without_a_gateway().await;
+    let mut gateway = Piped::take_over(&cluster, "info").await;
+    drop(gateway.log.take());
+    let load = Load::start(&[cluster.client()], "/echo", &json!("hello"), 4, Duration::ZERO);
+    load.more(50).await;
+    load.stop().await.flawless();
+    gateway.stop();
+}

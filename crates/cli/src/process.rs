@@ -66,7 +66,7 @@ async fn as_role<F>(directory: &Path, role: Role, serve: F) -> Result<(), Failur
 where
     F: AsyncFnOnce(&Layout, &Claim) -> Result<(), Failure>,
 {
-    let _log = begin()?;
+    let log = begin()?;
     let layout = Layout::new(directory);
     let claim = Claim::take(&layout, role).await?;
     let outcome = Box::pin(serve(&layout, &claim)).await;
@@ -74,6 +74,8 @@ where
         tracing::error!("{}", failure.message);
         claim.say(Phase::Failed, &failure.message)?;
     }
+    // While the role is held: who waits for that to end takes the process for gone, and its ports for free.
+    drop(log);
     outcome
 }
 

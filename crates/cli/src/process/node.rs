@@ -37,7 +37,7 @@ const STEADY: Duration = Duration::from_secs(10);
 const PATIENCE: Duration = Duration::from_secs(35);
 
 pub async fn node(arguments: NodeArguments) -> Result<(), Failure> {
-    let _log = begin()?;
+    let log = begin()?;
     let layout = Layout::new(arguments.process.directory);
     let stop = stop_requested()?;
     if let (Some(bucket), Some(region)) = (&arguments.bucket, &arguments.region) {
@@ -54,6 +54,8 @@ pub async fn node(arguments: NodeArguments) -> Result<(), Failure> {
     }
     claim.say(Phase::Draining, "stopping")?;
     tokio::join!(Role::Operator.stop(&layout, PATIENCE), Role::Gateway.stop(&layout, PATIENCE));
+    // Before the role is.
+    drop(log);
     Ok(())
 }
 

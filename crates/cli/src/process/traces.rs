@@ -39,7 +39,9 @@ impl Source {
     async fn read(&self) -> Result<Option<Telemetry>, String> {
         let record = match self {
             Self::File(path) => match fs::read(path) {
-                Ok(bytes) => Some(serde_json::from_slice(&bytes).map_err(|error| error.to_string())?),
+                Ok(bytes) => {
+                    Some(serde_json::from_slice::<TelemetryRecord>(&bytes).map_err(|error| error.to_string())?)
+                }
                 Err(error) if error.kind() == io::ErrorKind::NotFound => None,
                 Err(error) => return Err(error.to_string()),
             },
