@@ -3,7 +3,8 @@
 //!
 //! A request goes to the worker that holds the fewest, at most `threads` each, so that with slow predictors the rest wait
 //! where any worker can take them. Of a worker that answers within [`QUICK`] the pause between two requests would be
-//! the larger part, so it gets [`AHEAD`] more; what it had not begun when it dies goes to another.
+//! the larger part, so it gets [`AHEAD`] more, unless it works on one for longer; what it had not begun when it dies goes to
+//! another.
 
 use std::{
     collections::VecDeque,
@@ -207,13 +208,19 @@ impl Desk {
 
 fn least_busy(seats: &mut [Option<Seat>], threads: usize) -> Option<&mut Seat> {
     let most_ahead = if seats.len() == 1 { AHEAD_OF_ONE } else { AHEAD };
+    let now = Instant::now();
     let free = seats.iter_mut().flatten().filter(|seat| !seat.leaving && !seat.hung);
-    let seat = free.min_by_key(|seat| seat.held.len())?;
-    let ahead = if seat.pace < QUICK && !seat.worker.ready.r#async { most_ahead } else { 0 };
-    (seat.held.len() < threads + ahead).then_some(seat)
+    let room = free.filter(|seat| seat.held.len() < threads + if seat.is_quick(now) { most_ahead } else { 0 });
+    room.min_by_key(|seat| seat.held.len())
 }
 
 impl Seat {
+    /// Lately, and with what it works on: nothing is to wait behind a request that takes long.
+    fn is_quick(&self, now: Instant) -> bool {
+        let oldest = self.held.front().and_then(|held| held.begun);
+        self.pace < QUICK && !self.worker.ready.r#async && oldest.is_none_or(|begun| now - begun < QUICK)
+    }
+
     fn give(&mut self, job: Job, threads: usize) {
         let Job { number, work, about, answer } = job;
         self.worker.link.push(work.kind, number, &work.meta, work.body.clone());
@@ -223,3 +230,6 @@ impl Seat {
         self.held.push_back(Held { number, about, answer, begun, ahead, left: None, pieces: None, hung: false });
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,7 @@ use spec::realtime::ServerSideBatching;
 use telemetry::{Samples, catalogue::replica as families};
 
 use crate::{
-    ground::{Ground, log, until, until_exists},
+    ground::{Ground, in_time, log, until, until_exists},
     metrics::page,
 };
 
@@ -137,7 +137,8 @@ class PythonPredictor:
     let posts: Vec<_> = (0..4).map(|number| running.posting(&number.to_string())).collect();
     let broken = running.posting("{");
     let samples = || async { Samples::parse(&page(&running).await).unwrap() };
-    while samples().await.sum(families::IN_FLIGHT.name, &[]) < 6.0 {}
+    let arrived = async { while samples().await.sum(families::IN_FLIGHT.name, &[]) < 6.0 {} };
+    in_time("all have arrived", arrived).await;
     ground.write("go", "");
     assert_eq!(first.await.unwrap().ok(), json!(["wait", 1, "r1"]));
     broken.await.unwrap().refused(400, "bad_request");

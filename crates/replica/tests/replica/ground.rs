@@ -270,6 +270,11 @@ pub async fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     }
 }
 
+/// [`until`] for what is awaited.
+pub async fn in_time<T>(what: &str, wanted: impl Future<Output = T>) -> T {
+    tokio::time::timeout(DEADLINE, wanted).await.unwrap_or_else(|_| panic!("waited in vain until {what}"))
+}
+
 pub async fn until_exists(path: &Path) {
     until(&format!("{} exists", path.display()), || path.exists().then_some(())).await;
 }

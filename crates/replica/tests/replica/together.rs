@@ -8,7 +8,7 @@ use spec::realtime::ServerSideBatching;
 use telemetry::Samples;
 
 use crate::{
-    ground::{Ground, Running, log},
+    ground::{Ground, Running, in_time, log},
     metrics::page,
     model::{self, Dim},
 };
@@ -45,12 +45,8 @@ async fn busy() -> (Ground, Running, tokio::task::JoinHandle<Value>) {
         let length: usize = answer.headers["inference-header-content-length"].to_str().unwrap().parse().unwrap();
         serde_json::from_slice(&answer.body[..length]).unwrap()
     });
-    loop {
-        if batches(&running).await.0 == 1.0 {
-            return (ground, running, large);
-        }
-        tokio::task::yield_now().await;
-    }
+    in_time("the session is busy", async { while batches(&running).await.0 < 1.0 {} }).await;
+    (ground, running, large)
 }
 
 #[tokio::test]
@@ -136,10 +132,12 @@ async fn one_bad_caller_hurts_nobody_else() {
             }
         }
     };
-    // Until a bad one was among others.
-    while !log().contains("requests that were put together are run one by one") {
-        shared().await;
-    }
+    let tried = async {
+        while !log().contains("requests that were put together are run one by one") {
+            shared().await;
+        }
+    };
+    in_time("a bad one was among others", tried).await;
     running.stopped().await.unwrap();
 }
 

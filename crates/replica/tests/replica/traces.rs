@@ -8,7 +8,7 @@ use serde_json::Value;
 use telemetry::{Samples, Settings, TRACEPARENT, Tracer, catalogue::trace as families};
 
 use crate::{
-    ground::{Ground, log, until, until_exists},
+    ground::{Ground, in_time, log, until, until_exists},
     metrics, model,
 };
 
@@ -71,6 +71,8 @@ class PythonPredictor:
         while not os.path.exists(f"{GROUND}/go"):
             time.sleep(0.002)
 "#;
+    // For the client of the collector.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let ground = Ground::python(source);
     let settings = |name: &str| (name == "OTEL_EXPORTER_OTLP_ENDPOINT").then(|| "http://127.0.0.1:1".to_owned());
     let tracer = Tracer::start(Settings::read(settings, "test").unwrap()).unwrap();
@@ -85,7 +87,7 @@ class PythonPredictor:
         Samples::parse(&metrics::page(&running).await).unwrap().sum(families::SPANS.name, &[("outcome", "dropped")])
     };
     // The replica's own, the wait for a turn, and the predictor's work.
-    while spans().await < 3.0 {}
+    in_time("all spans have ended", async { while spans().await < 3.0 {} }).await;
     assert_eq!(spans().await, 3.0);
     ground.write("go", "");
     replica.abort();

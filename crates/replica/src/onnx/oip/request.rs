@@ -114,8 +114,8 @@ impl Given {
             return Err(wrong_shape(input, &shape));
         }
         match (self.data, self.parameters.binary_data_size) {
-            (Some(_), Some(_)) => return Err(format!("input `{name}` has both `data` and `binary_data_size`")),
-            (None, None) => return Err(format!("input `{name}` has neither `data` nor `binary_data_size`")),
+            (Some(_), Some(_)) => Err(format!("input `{name}` has both `data` and `binary_data_size`")),
+            (None, None) => Err(format!("input `{name}` has neither `data` nor `binary_data_size`")),
             (Some(given), None) => in_shape(name, given, shape, count),
             (None, Some(_)) if !header => {
                 Err(format!("input `{name}` is sent as bytes: say in the header {JSON_LENGTH} where they begin"))
