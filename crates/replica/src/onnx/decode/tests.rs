@@ -50,6 +50,15 @@ fn an_empty_batch_is_a_batch() {
 }
 
 #[test]
+fn refuses_elements_without_end() {
+    let model = signature(&[("x", Element::F32, &[batch()])]);
+    let body = |count: usize| format!("[{}]", vec!["0"; count].join(","));
+    assert_eq!(arrays(body(1024).as_bytes(), &model).unwrap()[0].shape, [1024]);
+    let why = refusal(&body(1025), &model);
+    assert!(why.starts_with("`x` has more than 1024 elements: send a large tensor as bytes"), "{why}");
+}
+
+#[test]
 fn refuses_wrong_inputs_by_name() {
     let two = signature(&[("a", Element::F32, &[batch(), Fixed(2)]), ("b", Element::Text, &[])]);
     let takes = "`a` (float32 [batch, 2]), `b` (string)";
