@@ -3,5 +3,6 @@
 
 mod greedy;
 mod ground;
+mod http1;
 mod http2;
 mod serving;
