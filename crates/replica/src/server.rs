@@ -20,14 +20,12 @@ pub(crate) use answer::Service;
 use std::{convert::Infallible, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use api::replica::Phase;
-use hyper::{server::conn::http1, service::service_fn};
-use hyper_util::rt::TokioIo;
 use tokio::{
     sync::mpsc,
     task::JoinSet,
     time::{Instant, sleep, sleep_until},
 };
-use transport::{Listener, Stream};
+use transport::{Listener, Stream, serve_connection};
 
 use crate::{error::Error, status::StatusFile};
 
@@ -114,13 +112,11 @@ async fn accept(listener: &Listener) -> Stream {
 
 async fn connection(stream: Stream, service: Arc<Service>) {
     let (open, mut closed) = mpsc::channel::<Infallible>(1);
-    let answer = service_fn(move |request| {
+    let answer = move |request| {
         let (service, open) = (Arc::clone(&service), open.clone());
-        async move { Ok::<_, Infallible>(service.answer(request, open).await) }
-    });
-    // Without a timer hyper has no header timeout, which would close idle connections.
-    let served = http1::Builder::new().serve_connection(TokioIo::new(stream), answer).with_upgrades();
-    if let Err(error) = served.await {
+        async move { service.answer(request, open).await }
+    };
+    if let Err(error) = serve_connection(stream, answer).await {
         tracing::debug!("connection: {error}");
     }
     // A connection that has become something else than HTTP is open as long as somebody holds the other end.

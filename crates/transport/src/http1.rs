@@ -17,4 +17,4 @@ mod serve;
 pub use body::Incoming;
 pub use client::{Client, Failed, Resend};
 pub use io::Alarm;
-pub(crate) use serve::{Stop, Switched, serve};
+pub(crate) use serve::{Never, Stop, Switched, serve};

@@ -22,5 +22,5 @@ pub use hop::remove_hop_by_hop;
 pub use http1::{Alarm, Client, Failed, Incoming, Resend};
 pub use open::open_connections;
 pub use own::{BadCertificate, OwnCertificate, Part};
-pub use server::{Limits, Server, Tunnels, Upgraded};
+pub use server::{Limits, Server, Tunnels, Upgraded, serve_connection};
 pub use tls::{ServerTls, TlsError, client_config, fingerprint, presented, public_key_sha256, with_fingerprint};

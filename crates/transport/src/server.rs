@@ -18,7 +18,10 @@ use http_body::Body;
 use tokio::{sync::Semaphore, task::JoinSet};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-pub use self::tunnels::{Tunnels, Upgraded};
+pub use self::{
+    connection::serve_connection,
+    tunnels::{Tunnels, Upgraded},
+};
 
 use self::{connection::Connection, stop::Stopping};
 use crate::{Incoming, Listener, Peer, ServerTls, crowd::Crowd, open::Open};

@@ -14,7 +14,7 @@ use http::{
     header::{CONNECTION, TE, UPGRADE},
 };
 use hyper::{
-    body::Incoming,
+    body::Incoming as Reply,
     client::conn::http1::{self, SendRequest},
     upgrade::OnUpgrade,
 };
@@ -25,7 +25,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use transport::remove_hop_by_hop;
+use transport::{Incoming, Tunnels, remove_hop_by_hop};
 
 use crate::predictor::PredictError;
 
@@ -64,7 +64,7 @@ pub(crate) struct Lease {
 }
 
 /// Both ends of a connection that becomes something else than HTTP.
-pub(crate) type Tunnel = (OnUpgrade, OnUpgrade);
+pub(crate) type Tunnel = (Tunnels, OnUpgrade);
 
 impl Connections {
     pub(super) fn to(port: u16) -> Arc<Self> {
@@ -145,7 +145,7 @@ impl Upstream {
     pub(crate) async fn send(
         &self,
         mut request: Request<Incoming>,
-    ) -> Result<(Response<Incoming>, Lease, Option<Tunnel>), PredictError> {
+    ) -> Result<(Response<Reply>, Lease, Option<Tunnel>), PredictError> {
         let ours = prepare(&mut request);
         let begun = Instant::now();
         loop {
@@ -183,11 +183,11 @@ impl Upstream {
 }
 
 /// Leaves what is for the next hop; takes our end of the connection if it is to become something else.
-fn prepare(request: &mut Request<Incoming>) -> Option<OnUpgrade> {
+fn prepare(request: &mut Request<Incoming>) -> Option<Tunnels> {
     *request.version_mut() = Version::HTTP_11;
     let upgrade = upgrade(request.headers());
     let trailers = request.headers().get(TE).is_some_and(|te| te.as_bytes().eq_ignore_ascii_case(b"trailers"));
-    let ours = upgrade.is_some().then(|| hyper::upgrade::on(&mut *request));
+    let ours = request.extensions_mut().remove::<Tunnels>().filter(|_| upgrade.is_some());
     let headers = request.headers_mut();
     remove_hop_by_hop(headers);
     if let Some(protocol) = upgrade {
@@ -200,7 +200,7 @@ fn prepare(request: &mut Request<Incoming>) -> Option<OnUpgrade> {
     ours
 }
 
-fn answered(response: &mut Response<Incoming>, ours: Option<OnUpgrade>) -> Option<Tunnel> {
+fn answered(response: &mut Response<Reply>, ours: Option<Tunnels>) -> Option<Tunnel> {
     *response.version_mut() = Version::HTTP_11;
     let switches = response.status() == StatusCode::SWITCHING_PROTOCOLS;
     let protocol = upgrade(response.headers());

@@ -15,11 +15,11 @@ use http::{
     header::{ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER},
 };
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use serde_json::{Map, json};
 use telemetry::Span;
 use tokio::sync::mpsc;
+use transport::Incoming;
 
 use super::{
     about::About,
@@ -163,11 +163,11 @@ impl Service {
         let Some((ours, theirs)) = tunnel else {
             return Ok(response.map(|body| Body::Passed(Passed::new(body, lease, slot))));
         };
-        tokio::spawn(async move {
+        ours.run(move |mut ours| async move {
             let _held = (open, slot);
-            let (Ok(ours), Ok(theirs)) = (ours.await, theirs.await) else { return };
+            let Ok(theirs) = theirs.await else { return };
             // Either side may end it in any way.
-            let _ = tokio::io::copy_bidirectional(&mut TokioIo::new(ours), &mut TokioIo::new(theirs)).await;
+            let _ = tokio::io::copy_bidirectional(&mut ours, &mut TokioIo::new(theirs)).await;
         });
         Ok(response.map(|_| Body::from(Bytes::new())))
     }

@@ -39,6 +39,19 @@ pub(crate) trait Stop {
     fn poll_now(&mut self, cx: &mut Context<'_>) -> Poll<()>;
 }
 
+/// Never.
+pub(crate) struct Never;
+
+impl Stop for Never {
+    fn is_near(&self) -> bool {
+        false
+    }
+
+    fn poll_now(&mut self, _: &mut Context<'_>) -> Poll<()> {
+        Poll::Pending
+    }
+}
+
 /// A connection whose protocol was switched.
 pub(crate) struct Switched<S> {
     pub(crate) io: S,
@@ -72,11 +85,12 @@ enum Pumped {
     Gone(io::Error),
 }
 
-/// Serves the connection to its end, or to a reply of 101, with which it is returned.
+/// Serves the connection to its end, or to a reply of 101, with which it is returned. `head_time`: from the end of one request to
+/// the end of the next one's head.
 pub(crate) async fn serve<S, H, F, B>(
     io: S,
     head_bytes: usize,
-    head_time: Duration,
+    head_time: Option<Duration>,
     mut stop: impl Stop,
     mut handler: H,
 ) -> io::Result<Option<Switched<S>>>
@@ -124,10 +138,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// The next request's head. `None`: there is none, or it is not waited for any longer.
     async fn head(
         &mut self,
-        limit: Duration,
+        limit: Option<Duration>,
         stop: &mut impl Stop,
     ) -> io::Result<Result<Option<RequestHead>, BadHead>> {
-        let deadline = Instant::now() + limit;
+        let deadline = limit.map(|limit| Instant::now() + limit);
         poll_fn(|cx| {
             loop {
                 match self.heads.request(&mut self.input.buffer) {
@@ -141,7 +155,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     Poll::Pending => {}
                 }
                 let over = self.input.buffer.is_empty() && stop.poll_now(cx).is_ready();
-                if over || self.alarm.poll_past(deadline, cx).is_ready() {
+                let late = deadline.is_some_and(|deadline| self.alarm.poll_past(deadline, cx).is_ready());
+                if over || late {
                     return Poll::Ready(Ok(Ok(None)));
                 }
                 return Poll::Pending;

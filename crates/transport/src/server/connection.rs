@@ -7,7 +7,10 @@ use http::{Request, Response, header::UPGRADE};
 use http_body::Body;
 use hyper::{server::conn::http2, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::oneshot,
+};
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use super::{Limits, Tunnels, Upgraded, activity::Activity, stop::Stopping};
@@ -15,6 +18,9 @@ use crate::{Incoming, Peer, ServerTls, Stream, http1, preface::Preface};
 
 /// How often a quiet HTTP/2 connection is asked whether its client is still there.
 const PING: Duration = Duration::from_secs(30);
+
+/// Bytes of a head from whom nothing bad is expected: more than anybody else may have in front of them.
+const TRUSTED_HEAD: usize = 256 * 1024;
 
 pub(super) struct Connection {
     pub(super) peer: Peer,
@@ -66,20 +72,10 @@ impl Connection {
     {
         let Self { peer, limits, stopping, tunnels } = self;
         let mut switch = None;
-        let handler = |mut request: Request<Incoming>| {
-            if request.headers().contains_key(UPGRADE) {
-                let (tunnels, sender) = tunnels.one();
-                request.extensions_mut().insert(tunnels);
-                switch = Some(sender);
-            }
-            handler(request, peer)
-        };
+        let handler = |request| handler(may_switch(request, &tunnels, &mut switch), peer);
         let stop = stopping.farewell(limits.farewell);
-        let switched = http1::serve(stream, limits.header_bytes, limits.headers, stop, handler).await?;
-        if let (Some(switched), Some(switch)) = (switched, switch) {
-            // If nobody is there to take it, it ends.
-            let _ = switch.send(Upgraded::new(switched));
-        }
+        let switched = http1::serve(stream, limits.header_bytes, Some(limits.headers), stop, handler).await?;
+        hand_over(switched, switch);
         Ok(())
     }
 
@@ -119,6 +115,50 @@ impl Connection {
                 }
             }
         }
+    }
+}
+
+/// Serves HTTP/1.1 on one connection, to whoever is trusted with having it as long as they like.
+///
+/// # Errors
+///
+/// The connection broke, or what came is no request.
+pub async fn serve_connection<S, F, Fut, B>(stream: S, handler: F) -> io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    F: Fn(Request<Incoming>) -> Fut,
+    Fut: Future<Output = Response<B>>,
+    B: Body<Data = Bytes>,
+    B::Error: Into<Box<dyn StdError + Send + Sync>>,
+{
+    let (tunnels, mut switch) = (Tunnels::default(), None);
+    let handler = |request| handler(may_switch(request, &tunnels, &mut switch));
+    let switched = http1::serve(stream, TRUSTED_HEAD, None, http1::Never, handler).await?;
+    hand_over(switched, switch);
+    Ok(())
+}
+
+/// Marks a request that asks for another protocol.
+fn may_switch(
+    mut request: Request<Incoming>,
+    tunnels: &Tunnels,
+    switch: &mut Option<oneshot::Sender<Upgraded>>,
+) -> Request<Incoming> {
+    if request.headers().contains_key(UPGRADE) {
+        let (tunnels, sender) = tunnels.one();
+        request.extensions_mut().insert(tunnels);
+        *switch = Some(sender);
+    }
+    request
+}
+
+fn hand_over<S>(switched: Option<http1::Switched<S>>, switch: Option<oneshot::Sender<Upgraded>>)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    if let (Some(switched), Some(switch)) = (switched, switch) {
+        // If nobody is there to take it, it ends.
+        let _ = switch.send(Upgraded::new(switched));
     }
 }
 

@@ -31,6 +31,13 @@ pub struct Tunnels {
     client: Arc<Mutex<Option<oneshot::Receiver<Upgraded>>>>,
 }
 
+/// Nobody waits for these, or ends them.
+impl Default for Tunnels {
+    fn default() -> Self {
+        Self::new(&TaskTracker::new(), &CancellationToken::new(), Arc::new(()))
+    }
+}
+
 impl Tunnels {
     /// `held`: the connection's places.
     pub(super) fn new(tasks: &TaskTracker, end: &CancellationToken, held: Arc<dyn Any + Send + Sync>) -> Self {
