@@ -31,6 +31,8 @@ use crate::{
 /// How long the processes may take to answer.
 const READY: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(20);
+/// From a process giving its role back to its end, which is the end of its sockets.
+const LAST_BREATH: Duration = Duration::from_secs(2);
 
 /// What `bring_up` found and did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,10 +64,10 @@ pub async fn bring_up(
     }
     // A gateway that has lost its node still holds its port; the new node takes it over.
     if !Role::Gateway.is_running(layout) && !Role::Operator.is_running(layout) {
-        settings.check_ports()?;
+        check_ports(settings, if running { LAST_BREATH } else { Duration::ZERO }).await?;
     } else if !same {
         down::stop_processes(layout).await;
-        settings.check_ports()?;
+        check_ports(settings, LAST_BREATH).await?;
     }
     for directory in [layout.directory.clone(), layout.run(), layout.scratch(), layout.gateway_cache()] {
         make_private_directory(&directory)?;
@@ -79,6 +81,18 @@ pub async fn bring_up(
         return Err(failure);
     }
     Ok(if before.is_some() { Outcome::Updated } else { Outcome::Created })
+}
+
+/// Whether the ports are free, or get free in that time.
+async fn check_ports(settings: &Settings, patience: Duration) -> Result<(), Failure> {
+    let deadline = Instant::now() + patience;
+    loop {
+        match settings.check_ports() {
+            Err(failure) if Instant::now() >= deadline => return Err(failure),
+            Err(_) => tokio::time::sleep(POLL).await,
+            Ok(()) => return Ok(()),
+        }
+    }
 }
 
 /// What has to be in the State before a process starts. What is there stays: a second `up` must not change a key.
