@@ -6,16 +6,19 @@ mod health;
 mod probe;
 
 use std::{
+    future::poll_fn,
     io,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
+    task::Poll,
     time::{Duration, Instant},
 };
 
 use api::routes::ReplicaRoute;
 use http::StatusCode;
+use tokio::task::unconstrained;
 use transport::Address;
 
 use crate::metrics::VersionMetrics;
@@ -124,7 +127,9 @@ impl Upstream {
     /// An idle connection that is still good, as far as can be known.
     pub(crate) async fn idle(&self) -> Option<Connection> {
         while let Some(mut connection) = self.pop(Instant::now()) {
-            if std::future::poll_fn(|cx| std::task::Poll::Ready(connection.is_usable(cx))).await {
+            let look = poll_fn(|cx| Poll::Ready(connection.is_usable(cx)));
+            // A task that has used up its turn would be told that there is nothing to see.
+            if unconstrained(look).await {
                 return Some(connection);
             }
         }

@@ -1,8 +1,8 @@
 //! Where a request's body ends, when two programs on its way could read that differently.
 //!
-//! hyper decides the rest (RFC 9112, 6.3): it refuses lengths that contradict each other and a last coding other than
-//! `chunked`, and goes by `chunked` where there is a length, too. But it takes one coding off however many are named, and
-//! somebody before or behind it may take off more, or none.
+//! `http1::head` decides the rest (RFC 9112, 6.3): it refuses lengths that contradict each other and a last coding other than
+//! `chunked`, and goes by `chunked` where there is a length, too. But one coding is taken off however many are named, and
+//! somebody before or behind may take off more, or none.
 
 use http::{HeaderMap, header::TRANSFER_ENCODING};
 

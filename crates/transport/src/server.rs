@@ -99,11 +99,14 @@ impl Server {
                 () = &mut stop => break,
                 slot = slots.clone().acquire_owned() => slot.expect("the semaphore is never closed"),
             };
-            let accepted = tokio::select! {
-                () = &mut stop => break,
-                accepted = listener.accept() => accepted,
+            let accepted = loop {
+                tokio::select! {
+                    () = &mut stop => break None,
+                    accepted = listener.accept() => break Some(accepted),
+                    Some(_) = connections.join_next() => {}
+                }
             };
-            while connections.try_join_next().is_some() {}
+            let Some(accepted) = accepted else { break };
             let (stream, peer) = match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {

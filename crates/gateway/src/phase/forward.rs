@@ -1,6 +1,6 @@
 //! Phase 7: the request goes to a replica, the response comes back, both as streams.
 //!
-//! **When a request is sent again.** If no connection came about, or hyper gives the request back unwritten, no replica
+//! **When a request is sent again.** If no connection came about, or the request was not begun to be written, no replica
 //! has seen it and another may have it, whatever the method. If the connection broke later and before the response's
 //! head, a replica may have worked on the request: then only an idempotent one (RFC 9110, 9.2.2) without a body is
 //! repeated, and only twice, since it may be the request that kills replicas. A replica that does not answer in time is

@@ -12,7 +12,8 @@ const MAX_LENGTH: usize = 128;
 /// The client's own id if it is fit to be repeated, else a new one (UUIDv7: sorted by time).
 pub(crate) fn identify(headers: &HeaderMap) -> HeaderValue {
     match headers.get(REQUEST_ID) {
-        Some(id) if is_valid(id) => id.clone(),
+        // A copy: the original is a part of what was read with it, and logs may need the id for as long as a stream lasts.
+        Some(id) if is_valid(id) => HeaderValue::from_bytes(id.as_bytes()).unwrap_or_else(|_| new()),
         _ => new(),
     }
 }

@@ -60,9 +60,9 @@ impl Feeder {
         if slot.wanted && slot.frame.is_none() {
             return Demand::Wanted;
         }
-        if !slot.feeder.as_ref().is_some_and(|feeder| feeder.will_wake(cx.waker())) {
-            slot.feeder = Some(cx.waker().clone());
-        }
+        let former = renew(&mut slot.feeder, cx);
+        drop(slot);
+        drop(former);
         Demand::Later
     }
 
@@ -95,12 +95,14 @@ impl Feeder {
 
 impl Drop for Feeder {
     fn drop(&mut self) {
-        let open = {
-            let slot = lock(&self.0);
-            slot.frame.is_none() && slot.end.is_none()
+        let reader = {
+            let mut slot = lock(&self.0);
+            // A piece that nobody has taken yet comes before it.
+            slot.end.get_or_insert_with(|| Err(io::ErrorKind::UnexpectedEof.into()));
+            slot.reader.take()
         };
-        if open {
-            self.end(Err(io::ErrorKind::UnexpectedEof.into()));
+        if let Some(reader) = reader {
+            reader.wake();
         }
     }
 }
@@ -118,7 +120,7 @@ impl Streamed {
         if self.over {
             return Poll::Ready(None);
         }
-        let feeder = {
+        let (feeder, _former) = {
             let mut slot = lock(&self.shared);
             if let Some(frame) = slot.frame.take() {
                 self.over = matches!(slot.end, Some(Ok(())));
@@ -132,10 +134,8 @@ impl Streamed {
                 return Poll::Ready(end.err().map(Err));
             }
             slot.wanted = true;
-            if !slot.reader.as_ref().is_some_and(|reader| reader.will_wake(cx.waker())) {
-                slot.reader = Some(cx.waker().clone());
-            }
-            slot.feeder.take()
+            let former = renew(&mut slot.reader, cx);
+            (slot.feeder.take(), former)
         };
         if let Some(feeder) = feeder {
             feeder.wake();
@@ -154,6 +154,14 @@ impl Drop for Streamed {
         if let Some(feeder) = feeder {
             feeder.wake();
         }
+    }
+}
+
+/// Returns the former waker: whatever its end sets free is not to happen under the lock.
+fn renew(waker: &mut Option<Waker>, cx: &Context<'_>) -> Option<Waker> {
+    match waker {
+        Some(known) if known.will_wake(cx.waker()) => None,
+        _ => waker.replace(cx.waker().clone()),
     }
 }
 
@@ -215,5 +223,42 @@ impl Body for Incoming {
             Kind::Streamed(body) => body.size_hint(),
             Kind::Http2(body) => body.size_hint(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_that_ends_ends_the_body_behind_what_it_gave() {
+        let (feeder, mut body) = streamed(SizeHint::new());
+        feeder.push(Frame::data(Bytes::from_static(b"a piece")), false);
+        drop(feeder);
+        let piece = poll_fn(|cx| body.poll_frame(cx)).await.unwrap().unwrap();
+        assert_eq!(piece.into_data().unwrap(), "a piece");
+        let end = poll_fn(|cx| body.poll_frame(cx)).await.unwrap().unwrap_err();
+        assert_eq!(end.kind(), io::ErrorKind::UnexpectedEof);
+        assert!(poll_fn(|cx| body.poll_frame(cx)).await.is_none());
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_is_woken_by_the_end() {
+        let (feeder, mut body) = streamed(SizeHint::new());
+        let reading = tokio::spawn(async move { poll_fn(|cx| body.poll_frame(cx)).await });
+        tokio::task::yield_now().await;
+        drop(feeder);
+        assert!(reading.await.unwrap().unwrap().is_err());
+    }
+
+    #[tokio::test]
+    async fn a_whole_body_ends_with_its_last_piece() {
+        let (feeder, mut body) = streamed(SizeHint::with_exact(4));
+        feeder.push(Frame::data(Bytes::from_static(b"four")), true);
+        drop(feeder);
+        assert!(poll_fn(|cx| body.poll_frame(cx)).await.unwrap().is_ok());
+        assert!(body.is_end_stream() && body.size_hint().exact() == Some(0));
     }
 }

@@ -86,6 +86,7 @@ impl<B: Resend> Client<B> {
     /// connection is not to be used again.
     pub async fn send(&mut self, request: Request<B>) -> Result<Response<()>, Failed<B>> {
         self.input.rest();
+        self.output.begin();
         let mut encoder = encode::request(&request, &mut self.output);
         let (head, mut body) = request.into_parts();
         self.keep = true;
@@ -215,7 +216,7 @@ impl<B: Resend> Client<B> {
 
     /// After a reply of 101: the connection, and what the server has already said on it.
     pub fn into_parts(self) -> (Stream, Bytes) {
-        (self.stream, self.input.buffer.freeze())
+        (self.stream, self.input.left())
     }
 }
 

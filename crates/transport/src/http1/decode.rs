@@ -41,6 +41,8 @@ enum State {
     Trailers,
     ToEnd,
     Done,
+    /// What comes now has no meaning.
+    Broken(BadBody),
 }
 
 #[derive(Debug, PartialEq)]
@@ -77,9 +79,14 @@ impl Decoder {
     }
 
     pub(super) fn decode(&mut self, buffer: &mut BytesMut) -> Result<Step, BadBody> {
+        self.step(buffer).inspect_err(|bad| self.state = State::Broken(*bad))
+    }
+
+    fn step(&mut self, buffer: &mut BytesMut) -> Result<Step, BadBody> {
         loop {
             match self.state {
                 State::Done => return Ok(Step::Done),
+                State::Broken(bad) => return Err(bad),
                 _ if buffer.is_empty() => return Ok(Step::More),
                 State::ToEnd => return Ok(Step::Data(buffer.split().freeze())),
                 State::Length(left) => {
@@ -250,6 +257,9 @@ mod tests {
         ] {
             for piece in [1, 7, 100_000] {
                 let outcome = decoded(Framing::Chunked, text.as_bytes(), piece);
+                let mut decoder = Decoder::new(Framing::Chunked);
+                while let Ok(Step::Data(_)) = decoder.decode(&mut (*text).into()) {}
+                assert!(!decoder.is_done() && decoder.end().is_err(), "it gets no better");
                 assert!(
                     matches!(outcome, Err(BadBody(why)) if why != "it broke off"),
                     "{:.60}: {:?}",

@@ -11,7 +11,11 @@ use std::{
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, Method, Request, Response, StatusCode, Version,
-    header::{CONNECTION, CONTENT_LENGTH, DATE, HOST, TE, TRAILER, TRANSFER_ENCODING},
+    header::{
+        AGE, AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
+        COOKIE, DATE, EXPECT, FORWARDED, HOST, LOCATION, MAX_FORWARDS, ORIGIN, PROXY_AUTHORIZATION, RANGE, RETRY_AFTER,
+        SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, VARY, WWW_AUTHENTICATE,
+    },
 };
 use http_body::{Body, Frame};
 use time::OffsetDateTime;
@@ -109,9 +113,18 @@ pub(super) fn add(frame: Option<Frame<Bytes>>, encoder: &mut Encoder, output: &m
     Ok(true)
 }
 
-/// What is needed before the body is understood may not come after it (RFC 9110, 6.5.1).
+/// What is needed before the body is understood may not come after it (RFC 9110, 6.5.1): framing, routing, conditions, who is asking, and
+/// how to read the body. Nor what is said of a client on its way: it was taken out of the head, and put in anew.
 fn may_trail(name: &HeaderName) -> bool {
-    ![CONTENT_LENGTH, TRANSFER_ENCODING, TRAILER, HOST, CONNECTION, TE].contains(name)
+    let framing = [CONTENT_LENGTH, TRANSFER_ENCODING, TRAILER, HOST, CONNECTION, TE, UPGRADE, EXPECT, MAX_FORWARDS];
+    let reading =
+        [CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, CACHE_CONTROL, RANGE, LOCATION, RETRY_AFTER, AGE, VARY];
+    let asking = [AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE, SET_COOKIE, WWW_AUTHENTICATE, ORIGIN, FORWARDED];
+    let own = ["x-forwarded-", "x-real-ip", "x-request-id", "x-api-key", "x-cortex-", "traceparent", "tracestate"];
+    !framing.contains(name)
+        && !reading.contains(name)
+        && !asking.contains(name)
+        && !own.iter().any(|own| name.as_str().starts_with(own))
 }
 
 /// A request's head; returns how its body is to be sent.
@@ -336,7 +349,13 @@ mod tests {
     #[test]
     fn chunks_and_trailers() {
         let mut fields = HeaderMap::new();
-        for (name, value) in [("x-sum", "9"), ("content-length", "4"), ("host", "evil")] {
+        for (name, value) in [
+            ("x-sum", "9"),
+            ("content-length", "4"),
+            ("host", "evil"),
+            ("authorization", "Basic eDp5"),
+            ("x-forwarded-for", "10.0.0.1"),
+        ] {
             fields.insert(HeaderName::from_static(name), value.parse().unwrap());
         }
         for (trailers, end) in [(true, "0\r\nx-sum: 9\r\n\r\n"), (false, "0\r\n\r\n")] {

@@ -213,6 +213,8 @@ fn version(minor: Option<u8>) -> Result<Version, BadHead> {
 #[derive(Debug, Default)]
 struct Said {
     length: Option<u64>,
+    /// How often it was said.
+    lengths: usize,
     coded: bool,
     /// `chunked` is the last coding.
     chunked: bool,
@@ -234,6 +236,11 @@ impl Said {
             said.note(&name, value.as_bytes())?;
             headers.try_append(name, value).map_err(|_| BadHead::TooLarge)?;
         }
+        if said.lengths > 1
+            && let Some(length) = said.length
+        {
+            headers.insert(CONTENT_LENGTH, length.into());
+        }
         Ok((headers, said))
     }
 
@@ -244,7 +251,7 @@ impl Said {
                 if self.length.is_some_and(|other| other != length) {
                     return Err(BadHead::Invalid("two lengths"));
                 }
-                self.length = Some(length);
+                (self.length, self.lengths) = (Some(length), self.lengths + 1);
             }
         } else if *name == TRANSFER_ENCODING {
             self.coded = true;

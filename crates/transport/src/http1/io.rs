@@ -51,10 +51,29 @@ impl Input {
         Poll::Ready(Ok(length))
     }
 
-    /// A message has ended. What follows is likely to be small, and what this one took can be used again.
+    /// A message has ended. What follows is likely to be small, and what this one took can be used again, if it was not large: a
+    /// connection may have nothing to do for long.
     pub(super) fn rest(&mut self) {
         self.piece = PIECE;
-        let _ = self.buffer.try_reclaim(PIECE);
+        let reclaimed = self.buffer.try_reclaim(PIECE);
+        if self.buffer.is_empty() && (!reclaimed || self.buffer.capacity() > 2 * PIECE) {
+            self.buffer = BytesMut::new();
+        }
+    }
+
+    /// What was read and not used, without the room around it.
+    pub(super) fn left(&self) -> Bytes {
+        Bytes::copy_from_slice(&self.buffer)
+    }
+
+    /// Reads a little, of what nobody has asked for yet.
+    pub(super) fn poll_ahead(
+        &mut self,
+        io: &mut (impl AsyncRead + Unpin),
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        self.piece = PIECE;
+        self.poll_fill(io, cx)
     }
 }
 
@@ -69,11 +88,18 @@ pub(super) struct Output {
     tail: Vec<u8>,
     /// Written, and maybe still held by the layer below.
     unflushed: bool,
+    /// Something was written since the message began.
+    begun: bool,
 }
 
 impl Output {
     pub(super) fn is_empty(&self) -> bool {
         self.buffer.is_empty() && self.direct.is_empty()
+    }
+
+    /// Bytes that are not written yet.
+    pub(super) fn left(&self) -> usize {
+        self.buffer.len() - self.written + self.direct.len() + self.tail.len()
     }
 
     /// To be written behind all that is there.
@@ -95,9 +121,17 @@ impl Output {
         }
     }
 
-    /// Whether a part of what is there was written.
+    /// A new message. A large one before it leaves no large buffer behind.
+    pub(super) fn begin(&mut self) {
+        self.begun = false;
+        if self.is_empty() && self.buffer.capacity().max(self.tail.capacity()) > 2 * SMALL {
+            (self.buffer, self.tail) = (Vec::new(), Vec::new());
+        }
+    }
+
+    /// Whether a byte of the message was written.
     pub(super) fn has_begun(&self) -> bool {
-        self.written > 0
+        self.begun
     }
 
     pub(super) fn forget(&mut self) {
@@ -116,7 +150,7 @@ impl Output {
             if length == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
-            self.unflushed = true;
+            (self.unflushed, self.begun) = (true, true);
             if self.buffer.is_empty() {
                 self.direct.advance(length);
                 if self.direct.is_empty() {
@@ -203,5 +237,44 @@ mod tests {
         assert!(output.is_empty() && output.has_room());
         assert_eq!((&written[..10], written.len()), (&b"head bodyx"[..], 9 + large.len() + 3));
         assert!(written.ends_with(b"xend"));
+    }
+
+    #[tokio::test]
+    async fn a_connection_at_rest_keeps_no_large_buffer() {
+        let (mut input, sent) = (Input::new(), vec![b'x'; 900_000]);
+        let mut source = &sent[..];
+        while poll_fn(|cx| input.poll_fill(&mut source, cx)).await.unwrap() > 0 {
+            input.buffer.clear();
+        }
+        assert!(input.buffer.capacity() > 2 * PIECE);
+        input.rest();
+        assert!(input.buffer.capacity() <= 2 * PIECE && input.piece == PIECE);
+    }
+
+    #[tokio::test]
+    async fn what_was_begun_is_known_whatever_is_left() {
+        /// Takes so many bytes and breaks.
+        struct Breaks(usize);
+        impl AsyncWrite for Breaks {
+            fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+                let length = data.len().min(self.0);
+                self.0 -= length;
+                Poll::Ready(if length == 0 { Err(io::ErrorKind::BrokenPipe.into()) } else { Ok(length) })
+            }
+            fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+                Poll::Ready(Ok(()))
+            }
+            fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+                Poll::Ready(Ok(()))
+            }
+        }
+        for (taken, begun) in [(0, false), (1, true), (4, true), (5, true)] {
+            let mut output = Output::default();
+            output.begin();
+            output.text().extend_from_slice(b"head");
+            output.push(Bytes::from(vec![b'x'; 2 * SMALL]));
+            poll_fn(|cx| output.poll_write(&mut Breaks(taken), cx)).await.unwrap_err();
+            assert_eq!(output.has_begun(), begun, "{taken}");
+        }
     }
 }

@@ -65,6 +65,8 @@ struct Connection<S> {
     output: Output,
     heads: Heads,
     alarm: Alarm,
+    /// How long a client may take nothing of a reply.
+    patience: Option<Duration>,
 }
 
 /// One request and its reply.
@@ -77,6 +79,10 @@ struct Exchange {
     expects: bool,
 }
 
+/// How much was left to be taken, and since when it is as much.
+#[derive(Debug, Default)]
+struct Taken(Option<(usize, Instant)>);
+
 /// What came of looking at the client's side.
 enum Pumped {
     /// Whoever reads the body has something to do.
@@ -86,7 +92,7 @@ enum Pumped {
 }
 
 /// Serves the connection to its end, or to a reply of 101, with which it is returned. `head_time`: from the end of one request to
-/// the end of the next one's head.
+/// the end of the next one's head; and of a reply, for which the client takes nothing of it.
 pub(crate) async fn serve<S, H, F, B>(
     io: S,
     head_bytes: usize,
@@ -107,6 +113,7 @@ where
         output: Output::default(),
         heads: Heads::new(head_bytes),
         alarm: Alarm::default(),
+        patience: head_time,
     };
     loop {
         let head = match connection.head(head_time, &mut stop).await? {
@@ -123,15 +130,15 @@ where
         let switches = response.status() == StatusCode::SWITCHING_PROTOCOLS;
         let keep = connection.reply(response, &mut exchange).await?;
         if switches {
-            return Ok(Some(Switched { io: connection.io, early: connection.input.buffer.freeze() }));
+            return Ok(Some(Switched { io: connection.io, early: connection.input.left() }));
         }
         if !keep {
-            let unread = !exchange.decoder.is_done() || !connection.input.buffer.is_empty();
-            return connection.close(unread).await.map(|()| None);
+            return connection.close().await.map(|()| None);
         }
         connection.input.rest();
+        connection.output.begin();
     }
-    connection.close(false).await.map(|()| None)
+    connection.close().await.map(|()| None)
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
@@ -150,11 +157,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 }
                 match self.input.poll_fill(&mut self.io, cx) {
                     Poll::Ready(Ok(0)) => return Poll::Ready(Ok(Ok(None))),
-                    Poll::Ready(Ok(_)) => continue,
+                    // Who never pauses does not get past the deadline either.
+                    Poll::Ready(Ok(_)) if deadline.is_none_or(|deadline| Instant::now() < deadline) => continue,
+                    Poll::Ready(Ok(_)) => return Poll::Ready(Ok(Ok(None))),
                     Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                     Poll::Pending => {}
                 }
-                let over = self.input.buffer.is_empty() && stop.poll_now(cx).is_ready();
+                let over = stop.poll_now(cx).is_ready();
                 let late = deadline.is_some_and(|deadline| self.alarm.poll_past(deadline, cx).is_ready());
                 if over || late {
                     return Poll::Ready(Ok(Ok(None)));
@@ -262,7 +271,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             if std::mem::take(&mut exchange.expects) {
                 self.output.text().extend_from_slice(CONTINUE);
             }
-            ready!(self.output.poll_flush(&mut self.io, cx))?;
+            // Whoever sends all before reading anything is not to wait for it.
+            let _ = self.output.poll_flush(&mut self.io, cx)?;
             if ready!(self.input.poll_fill(&mut self.io, cx))? == 0 {
                 exchange.decoder.end()?;
             }
@@ -271,7 +281,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     fn watch(&mut self, cx: &mut Context<'_>) -> Pumped {
         while self.input.buffer.len() < AHEAD {
-            match self.input.poll_fill(&mut self.io, cx) {
+            match self.input.poll_ahead(&mut self.io, cx) {
                 Poll::Ready(Ok(0)) => return Pumped::Gone(io::ErrorKind::UnexpectedEof.into()),
                 Poll::Ready(Ok(_)) => {}
                 Poll::Ready(Err(error)) => return Pumped::Gone(error),
@@ -287,15 +297,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         B: Body<Data = Bytes>,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
+        // From here on, 100 would stand in the middle of the reply.
+        exchange.expects = false;
         self.drain(exchange);
         if exchange.feeder.as_ref().is_none_or(Feeder::is_gone) && !exchange.decoder.is_done() {
             exchange.asked.keep = false;
         }
         let (mut encoder, keep) = encode::reply(&response, &exchange.asked, &mut self.output);
         let mut body = pin!(Some(response.into_body()));
-        poll_fn(|cx| self.poll_reply(cx, body.as_mut(), &mut encoder, exchange)).await?;
+        let mut taken = Taken::default();
+        poll_fn(|cx| self.poll_reply(cx, body.as_mut(), &mut encoder, exchange, &mut taken)).await?;
         self.drain(exchange);
-        Ok(keep && exchange.decoder.is_done())
+        Ok(keep && exchange.asked.keep && exchange.decoder.is_done())
     }
 
     /// Passes over what has come of a body that nobody wants.
@@ -311,6 +324,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         mut body: Pin<&mut Option<B>>,
         encoder: &mut Encoder,
         exchange: &mut Exchange,
+        taken: &mut Taken,
     ) -> Poll<io::Result<()>>
     where
         B: Body<Data = Bytes>,
@@ -342,11 +356,29 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             if written.is_ready() && !waits {
                 continue;
             }
+            if written.is_pending() {
+                ready!(self.poll_patience(cx, taken))?;
+            }
             match self.pump(cx, exchange) {
                 Pumped::Moved => {}
                 Pumped::Idle => return Poll::Pending,
                 Pumped::Gone(error) => return Poll::Ready(Err(error)),
             }
+        }
+    }
+
+    /// Ready, with an error, when the client has taken nothing for too long.
+    fn poll_patience(&mut self, cx: &mut Context<'_>, taken: &mut Taken) -> Poll<io::Result<()>> {
+        let Some(patience) = self.patience else { return Poll::Ready(Ok(())) };
+        let left = self.output.left();
+        let since = match taken.0 {
+            Some((before, since)) if before == left => since,
+            _ => taken.0.insert((left, Instant::now())).1,
+        };
+        match self.alarm.poll_past(since + patience, cx) {
+            Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
+            // The caller goes on.
+            Poll::Pending => Poll::Ready(Ok(())),
         }
     }
 
@@ -359,16 +391,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let asked = Asked { head_only: false, version: Version::HTTP_11, takes_trailers: false, keep: false };
         encode::reply(&response, &asked, &mut self.output);
         poll_fn(|cx| self.output.poll_flush(&mut self.io, cx)).await?;
-        self.close(true).await?;
+        self.close().await?;
         Err(bad.into())
     }
 
-    /// `unread`: the client is not known to have said all it had to say.
-    async fn close(mut self, unread: bool) -> io::Result<()> {
+    /// Waits a little for the client to hang up, too: it may be sending what nobody will read.
+    async fn close(mut self) -> io::Result<()> {
         let (mut left, time) = LINGER;
         let close = async {
             self.io.shutdown().await?;
-            while unread && left > 0 {
+            while left > 0 {
                 self.input.buffer.clear();
                 match poll_fn(|cx| self.input.poll_fill(&mut self.io, cx)).await? {
                     0 => break,
