@@ -14,7 +14,7 @@ mod head;
 mod io;
 mod serve;
 
-pub use body::Incoming;
+pub(crate) use body::Streamed;
 pub use client::{Client, Failed, Resend};
 pub use io::Alarm;
 pub(crate) use serve::{Never, Stop, Switched, serve};

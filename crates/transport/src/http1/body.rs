@@ -2,13 +2,12 @@
 
 use std::{
     io,
-    pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
 };
 
 use bytes::Bytes;
-use http_body::{Body, Frame, SizeHint};
+use http_body::{Frame, SizeHint};
 
 /// One piece between a connection and whoever reads the body.
 #[derive(Debug, Default)]
@@ -168,62 +167,6 @@ fn renew(waker: &mut Option<Waker>, cx: &Context<'_>) -> Option<Waker> {
 fn lock(shared: &Shared) -> MutexGuard<'_, Slot> {
     // Nothing that can panic runs under the lock.
     shared.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The body of a request, whatever it came by.
-#[derive(Debug)]
-pub struct Incoming(Kind);
-
-#[derive(Debug)]
-enum Kind {
-    /// It was there with the head.
-    Whole(Bytes),
-    Streamed(Streamed),
-    Http2(hyper::body::Incoming),
-}
-
-impl Incoming {
-    pub(super) fn whole(bytes: Bytes) -> Self {
-        Self(Kind::Whole(bytes))
-    }
-
-    pub(super) fn streamed(body: Streamed) -> Self {
-        Self(Kind::Streamed(body))
-    }
-
-    pub(crate) fn http2(body: hyper::body::Incoming) -> Self {
-        Self(Kind::Http2(body))
-    }
-}
-
-impl Body for Incoming {
-    type Data = Bytes;
-    type Error = io::Error;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        match &mut self.0 {
-            Kind::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
-            Kind::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
-            Kind::Streamed(body) => body.poll_frame(cx),
-            Kind::Http2(body) => Pin::new(body).poll_frame(cx).map_err(io::Error::other),
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        match &self.0 {
-            Kind::Whole(bytes) => bytes.is_empty(),
-            Kind::Streamed(body) => body.is_end_stream(),
-            Kind::Http2(body) => body.is_end_stream(),
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match &self.0 {
-            Kind::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Kind::Streamed(body) => body.size_hint(),
-            Kind::Http2(body) => body.size_hint(),
-        }
-    }
 }
 
 #[cfg(test)]

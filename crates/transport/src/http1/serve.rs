@@ -17,12 +17,13 @@ use http_body::{Body, Frame};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 
 use super::{
-    body::{Demand, Feeder, Incoming, streamed},
+    body::{Demand, Feeder, streamed},
     decode::{Decoder, Step},
     encode::{self, Asked, Encoder},
     head::{BadHead, Framing, Heads, RequestHead},
     io::{Alarm, Input, Output},
 };
+use crate::Incoming;
 
 /// What a client may send ahead while its request is being answered.
 const AHEAD: usize = 64 * 1024;

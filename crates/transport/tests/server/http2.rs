@@ -11,6 +11,7 @@ use transport::Limits;
 
 use crate::ground::{PATIENCE, Running, SHORT, get, soon};
 
+const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
@@ -215,4 +216,27 @@ async fn a_quiet_connection_is_ended_in_order_and_a_busy_one_is_not() {
     server.release.add_permits(1);
     let answer = busy.until(|frame| frame.kind == HEADERS).await.unwrap();
     assert_eq!(answer.payload[0], 0x88, "status 200");
+}
+
+#[tokio::test]
+async fn an_answer_that_does_not_wait_for_the_body_arrives_and_the_stream_ends_in_order() {
+    let server = Running::start(Limits::default()).await;
+    let post = {
+        let mut block = get_of("/");
+        block[0] = 0x83;
+        block
+    };
+    for _ in 0..30 {
+        let mut raw = Raw::connect(&server).await;
+        raw.send(&frame(HEADERS, END_HEADERS, 1, &post)).await.unwrap();
+        let first = raw.until(|frame| frame.stream == 1).await.unwrap();
+        assert_eq!((first.kind, first.payload[0]), (HEADERS, 0x88), "status 200 before all else: {first:?}");
+        let body = raw.until(|frame| frame.stream == 1).await.unwrap();
+        assert_eq!((body.kind, &body.payload[..]), (DATA, &b"ok"[..]));
+        // Only now; some clients take a reset for the answer.
+        raw.send(&frame(DATA, END_STREAM, 1, b"{}")).await.unwrap();
+        raw.send(&frame(HEADERS, END_STREAM | END_HEADERS, 3, &get_of("/"))).await.unwrap();
+        let next = raw.until(|frame| frame.kind == RST_STREAM || frame.stream == 3).await.unwrap();
+        assert_eq!((next.kind, next.stream), (HEADERS, 3), "{next:?}");
+    }
 }
