@@ -24,8 +24,9 @@ use crate::run;
 const PROXY: &str = "0";
 const LOAD: &str = "1";
 const CONNECTIONS: u32 = 32;
-const LENGTH: Duration = Duration::from_secs(5);
-const ROUNDS: usize = 5;
+/// Short, and many of them: the speed of a machine that is shared changes within seconds.
+const LENGTH: Duration = Duration::from_secs(1);
+const ROUNDS: usize = 25;
 /// Requests over which memory has to stay as it is.
 const MANY: f64 = 1_000_000.0;
 const BODY: &str = r#"{"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2}"#;
@@ -173,7 +174,7 @@ fn sizes(ground: &Ground) -> Result<Vec<Size>> {
         let server = ground.start(Proxy::Cortex, apis, replicas)?;
         // The first requests open connections.
         load(ground).at(&Proxy::Cortex.url(), &server, &ground.scratch)?;
-        let rates = (0..3).map(|_| load(ground).at(&Proxy::Cortex.url(), &server, &ground.scratch));
+        let rates = (0..9).map(|_| load(ground).at(&Proxy::Cortex.url(), &server, &ground.scratch));
         let rate = median(&rates.collect::<Result<Vec<_>>>()?);
         sizes.push(Size { apis, replicas, rate, resident: server.resident() });
     }

@@ -139,7 +139,18 @@ impl Ground {
         for (key, wanted) in [(self.key.as_str(), "200"), ("wrong", "401")] {
             let header = format!("x-api-key: {key}");
             let mut curl = run::program("curl");
-            curl.args(["-sko", "/dev/null", "-w", "%{http_code}", "-d", "{}", "-H", &header, &proxy.url()]);
+            curl.args([
+                "--http1.1",
+                "-sko",
+                "/dev/null",
+                "-w",
+                "%{http_code}",
+                "-d",
+                "{}",
+                "-H",
+                &header,
+                &proxy.url(),
+            ]);
             let status = run::stdout_of(&mut curl)?;
             if status != wanted {
                 bail!("{} answers {status} where {wanted} is right", proxy.name());
