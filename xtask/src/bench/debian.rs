@@ -12,15 +12,6 @@ pub(super) fn provide(programs: &[(&str, &str)]) -> Result<()> {
     if missing.is_empty() { Ok(()) } else { install(&missing) }
 }
 
-/// What a library is compiled with; pairs of its name for `pkg-config` and package.
-pub(super) fn provide_libraries(libraries: &[(&str, &str)]) -> Result<()> {
-    provide(&[("pkg-config", "pkg-config")])?;
-    let is_missing = |name: &str| run::stdout_of(run::program("pkg-config").args(["--exists", name])).is_err();
-    let missing: Vec<&str> =
-        libraries.iter().filter(|(name, _)| is_missing(name)).map(|(_, package)| *package).collect();
-    if missing.is_empty() { Ok(()) } else { install(&missing) }
-}
-
 fn install(missing: &[&str]) -> Result<()> {
     if !run::is_root() || !run::is_on_path("apt-get") {
         bail!("what is measured needs {}; {}", missing.join(" and "), python::advice(missing));

@@ -198,18 +198,20 @@ impl<'a> Bringing<'a> {
             cluster: self.cluster.clone(),
             entries: plan.entries.iter().filter(|entry| entry.kind == Kind::Bucket).cloned().collect(),
         };
-        let new = !bucket.is_empty();
-        if new {
+        let mut made = BTreeMap::new();
+        if !bucket.is_empty() {
             let report = execute(&bucket, &self.writing(&contents), &self.settings, progress, cancel).await;
             self.complete(&report, cancel)?;
+            made = report.exists;
         }
-        let lock = lock::take(Arc::clone(&self.state), &self.cluster, "up").await?;
+        let lock = lock::take(Arc::clone(&self.state), &self.cluster, "up").await;
+        let lock = lock.map_err(|failure| resumable(failure, &made))?;
         // Somebody else may have been at work until the lease was ours.
         let Planned { plan, contents, .. } = match self.plan().await {
             Ok(planned) => planned,
             Err(failure) => {
                 lock.release().await;
-                return Err(failure);
+                return Err(resumable(failure, &made));
             }
         };
         let report = execute(&plan, &self.writing(&contents), &self.settings, progress, cancel).await;
@@ -230,10 +232,8 @@ impl<'a> Bringing<'a> {
             return Ok(());
         }
         say!("{}", report.to_string().trim_end());
-        for (key, ids) in &report.exists {
-            say!("exists: {key} ({})", ids.id);
-        }
-        let again = "the same command goes on from here; `cortex cluster down` removes everything";
+        tell(&report.exists);
+        let again = AGAIN;
         let failed = report.remaining().filter_map(|step| match &step.outcome {
             Outcome::Failed { error } => Some(error),
             _ => None,
@@ -253,6 +253,29 @@ impl<'a> Bringing<'a> {
             (failed, _) => format!("{failed} steps could not be done; see above"),
         };
         Err(Failure::new(Exit::General, "cluster.incomplete", message).hint(again))
+    }
+}
+
+/// After a failure amid the work.
+const AGAIN: &str = "the same command goes on from here; `cortex cluster down` removes everything";
+
+/// Nobody is to find out from the bill.
+fn tell(exists: &BTreeMap<Key, Ids>) {
+    for (key, ids) in exists {
+        say!("exists: {key} ({})", ids.id);
+    }
+}
+
+/// A failure between two executions, of which the first has made something.
+fn resumable(failure: Failure, made: &BTreeMap<Key, Ids>) -> Failure {
+    tell(made);
+    match &failure.hint {
+        Some(_) if made.is_empty() => failure,
+        Some(hint) => {
+            let hint = format!("{hint}; {AGAIN}");
+            failure.hint(hint)
+        }
+        None => failure.hint(AGAIN),
     }
 }
 

@@ -21,9 +21,8 @@ fn built() -> Result<PathBuf> {
 
 /// Builds them.
 pub(super) fn provide() -> Result<()> {
-    // For what pingora is made of.
-    debian::provide(&[("cmake", "cmake")])?;
-    debian::provide_libraries(&[("openssl", "libssl-dev")])?;
+    // For what pingora is made of: it builds an OpenSSL of its own.
+    debian::provide(&[("cmake", "cmake"), ("perl", "perl"), ("make", "make")])?;
     let manifest = run::root().join("xtask/engines/Cargo.toml");
     let mut build = run::cargo(&["build", "--release", "--locked", "--manifest-path"]);
     run::stage("engines", build.arg(manifest).arg("--target-dir").arg(built()?))
