@@ -177,6 +177,25 @@ async fn expired_sessions_are_told_so() {
     door.close().await;
 }
 
+/// Connections are kept for the next caller, and whoever keeps the other end may let go of it at that moment.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_sts_lets_go_of_fails_nobody() {
+    let door = Door::open().await;
+    let keys = door.sts.alice();
+    door.sts.set(Mood::OncePerConnection);
+    for _ in 0..10 {
+        let answer = door.send(&door.signed(&keys, Call::info())).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", String::from_utf8_lossy(&answer.body));
+    }
+    let asked = door.sts.asked();
+    assert!(asked > 10, "no connection was used twice");
+    door.sts.set(Mood::HangsUp);
+    let answer = door.send(&door.signed(&keys, Call::info())).await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(door.sts.asked(), asked + 2, "once more, and no more");
+    door.close().await;
+}
+
 /// Somebody in the way of STS, with a certificate of their own that names it.
 #[tokio::test(flavor = "multi_thread")]
 async fn row_05_a_certificate_that_no_public_root_vouches_for_is_refused() {

@@ -36,6 +36,10 @@ pub enum Mood {
     NeverStops { first: Vec<u8>, again: Vec<u8> },
     /// Says nothing.
     Silent,
+    /// Answers the first request of a connection, honestly, and hangs up at the next.
+    OncePerConnection,
+    /// Hangs up at every request.
+    HangsUp,
     /// One byte of an honest answer in this time.
     Trickles(Duration),
 }
@@ -135,15 +139,19 @@ pub fn http(status: u16, content_type: &str, body: &str) -> Vec<u8> {
 
 async fn serve(stream: TcpStream, shared: Arc<Shared>) {
     let mut stream = BufReader::new(stream);
+    let mut answered = false;
     while let Some(request) = read(&mut stream).await {
         let answer = judge(&request, &shared);
         shared.seen.lock().expect("unpoisoned").push(request);
         let mood = shared.mood.lock().expect("unpoisoned").clone();
         match mood {
-            Mood::Honest => {
+            Mood::HangsUp => {}
+            Mood::OncePerConnection if answered => {}
+            Mood::Honest | Mood::OncePerConnection => {
                 if stream.write_all(&answer).await.is_err() {
                     return;
                 }
+                answered = true;
                 continue;
             }
             Mood::Says(bytes) => {

@@ -4,7 +4,13 @@
 //! (so that the signed `Host` is what is sent, whatever address is dialled), and limits on time, size and how many at
 //! once. Needs a process-wide rustls provider, as the `cortex` binary installs it.
 
-use std::{error::Error as StdError, net::IpAddr, time::Duration};
+use std::{
+    error::Error as StdError,
+    io::{self, ErrorKind},
+    iter,
+    net::IpAddr,
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use identity::sts::{MAX_REPLY_BYTES, STS_BODY, StsReply, StsRequest, StsTransport, TransportError};
@@ -74,14 +80,21 @@ impl HttpsSts {
             Some(StsEndpoint(url)) => url.clone(),
             None => Url::parse(&format!("https://{}/", request.host())).map_err(|error| unreachable(&error))?,
         };
-        let mut outgoing = self.client.post(url).body(STS_BODY);
+        let mut headers = header::HeaderMap::new();
         for (name, value) in request.headers() {
-            let mut value = header::HeaderValue::from_str(value.expose())
-                .map_err(|_| TransportError::Unreachable(name.to_owned()))?;
+            let invalid = || TransportError::Unreachable(name.to_owned());
+            let name = header::HeaderName::from_bytes(name.as_bytes()).map_err(|_| invalid())?;
+            let mut value = header::HeaderValue::from_str(value.expose()).map_err(|_| invalid())?;
             value.set_sensitive(true);
-            outgoing = outgoing.header(name, value);
+            headers.append(name, value);
         }
-        read(outgoing.send().await.map_err(|error| failure(&error))?).await
+        let send = || self.client.post(url.clone()).headers(headers.clone()).body(STS_BODY).send();
+        let response = match send().await {
+            // STS ended the connection, idle until then, as the request was on its way. It asks only who is calling.
+            Err(error) if hung_up(&error) => send().await,
+            result => result,
+        };
+        read(response.map_err(|error| failure(&error))?).await
     }
 }
 
@@ -109,6 +122,18 @@ async fn read(mut response: Response) -> Result<StsReply, TransportError> {
 
 fn failure(error: &reqwest::Error) -> TransportError {
     if error.is_timeout() { TransportError::TooSlow } else { unreachable(error) }
+}
+
+/// The connection stood, and ended without an answer.
+fn hung_up(error: &reqwest::Error) -> bool {
+    if error.is_connect() || error.is_timeout() {
+        return false;
+    }
+    iter::successors(error.source(), |&cause| cause.source()).any(|cause| {
+        let ended = cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_incomplete_message);
+        let broken = |error: &io::Error| matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe);
+        ended || cause.downcast_ref().is_some_and(broken)
+    })
 }
 
 /// The innermost cause: the layers above it only say that something failed.
