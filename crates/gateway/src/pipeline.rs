@@ -5,7 +5,7 @@ use std::{sync::Arc, time::SystemTime};
 use api::wire::GatewayHealth;
 use http::{
     HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version,
-    header::{CONNECTION, RETRY_AFTER, WWW_AUTHENTICATE},
+    header::{CONNECTION, EXPECT, RETRY_AFTER, WWW_AUTHENTICATE},
 };
 use telemetry::Tracer;
 use transport::{Incoming, Peer, is_plainly_framed};
@@ -20,7 +20,7 @@ use crate::{
         authenticate::{Keys, authenticate, has_key},
         cors::{self, Grant},
         deliver::deliver,
-        forward::{Failure, Forwarded},
+        forward::Forwarded,
         identify::identify,
         record::Record,
         route::{self, pages, route},
@@ -78,8 +78,9 @@ impl Pipeline {
         let mut request = request.map(RequestBody::new);
         let trace = Trace::begin(&self.tracer, &mut request);
         let mut record = Record::begin(&self.table.metrics, &id, peer, &method, request.body().progress(), trace);
-        let lingers = respond::lingers(&request);
         let is_http1 = request.version() <= Version::HTTP_11;
+        // Who waits for 100 would get it by that.
+        let reads = is_http1 && !request.headers().contains_key(EXPECT);
         let switch = Switch::asked(&mut request);
         let opens_page = browser::opens_page(&request);
         let mut grant = Grant::Nothing;
@@ -89,7 +90,7 @@ impl Pipeline {
                 if let Some(switch) = &switch {
                     headers::switch(request.headers_mut(), switch.protocols.clone());
                 }
-                deliver(&self.table, &self.timeouts, api, request, lingers, &mut record).await
+                deliver(&self.table, &self.timeouts, api, request, reads, &mut record).await
             }
             Ok(Decision::OldClient(call, keys, snapshot)) => {
                 let (table, timeouts) = (&self.table, &self.timeouts);
@@ -97,10 +98,10 @@ impl Pipeline {
                 let served = self.old_clients.serve(call, keys, request, &around, &mut grant, &mut record);
                 match Box::pin(served).await {
                     Ok(response) => return respond::whole(response, &grant, id, &method, record),
-                    Err(failure) => Err(failure),
+                    Err(error) => Err(error),
                 }
             }
-            Err(error) => Err(Failure { error, unsent: Some(request.into_body()) }),
+            Err(error) => Err(error),
         };
         match outcome {
             Ok(Forwarded::Reply(response)) => respond::reply(response, &grant, id, &method, record),
@@ -115,10 +116,7 @@ impl Pipeline {
                     respond::refusal(&error, &grant, id, &method, record)
                 }
             },
-            Err(Failure { error, unsent }) => {
-                if let Some(body) = unsent.filter(|_| lingers) {
-                    respond::linger(body).await;
-                }
+            Err(error) => {
                 let mut response = respond::refusal(&error, &grant, id, &method, record);
                 if opens_page && matches!(error, Error::NoKey | Error::WrongKey) {
                     response.headers_mut().insert(WWW_AUTHENTICATE, browser::CHALLENGE);

@@ -43,14 +43,7 @@ use crate::{
     Timeouts,
     error::Error,
     headers,
-    phase::{
-        authenticate::Keys,
-        cors::Grant,
-        deliver::deliver,
-        forward::{Failure, Forwarded},
-        record::Record,
-        route,
-    },
+    phase::{authenticate::Keys, cors::Grant, deliver::deliver, forward::Forwarded, record::Record, route},
     snapshot::{Api, Snapshot, Table},
     upstream::{ReplyBody, RequestBody},
 };
@@ -146,23 +139,17 @@ impl OldClients {
         around: &Circumstances<'_>,
         grant: &mut Grant,
         record: &mut Record,
-    ) -> Result<Response<Bytes>, Failure> {
+    ) -> Result<Response<Bytes>, Error> {
         let (head, mut body) = request.into_parts();
-        let admitted = match call {
+        let Query { api, data, method, _held } = match call {
             Call::Handshake => return Ok(json(StatusCode::OK, HANDSHAKE)),
-            call => self.admit(call, keys, &head, &mut body, around, grant).await,
-        };
-        let Query { api, data, method, _held } = match admitted {
-            Ok(query) => query,
-            Err(error) => return Err(Failure { error, unsent: Some(body) }),
+            call => self.admit(call, keys, &head, &mut body, around, grant).await?,
         };
         let body = RequestBody::whole(data, body.progress());
-        let request = prepared(Request::from_parts(head, body), method.as_deref(), around)
-            .map_err(|error| Failure { error, unsent: None })?;
+        let request = prepared(Request::from_parts(head, body), method.as_deref(), around)?;
         let delivered = deliver(around.table, around.timeouts, Arc::clone(&api), request, false, record).await?;
         let Forwarded::Reply(response) = delivered else {
-            let error = Error::BadReply("101 without an Upgrade".into());
-            return Err(Failure { error, unsent: None });
+            return Err(Error::BadReply("101 without an Upgrade".into()));
         };
         let (mut head, body) = response.into_parts();
         let body = self.whole_reply(body, around).await?;
@@ -238,7 +225,7 @@ impl OldClients {
         })
     }
 
-    async fn whole_reply(&self, mut body: ReplyBody, around: &Circumstances<'_>) -> Result<Held, Failure> {
+    async fn whole_reply(&self, mut body: ReplyBody, around: &Circumstances<'_>) -> Result<Held, Error> {
         let time = around.timeouts.response;
         let read = intake::read(&mut body, CALLER_BYTES, &self.callers, around.peer, Wait::ForMore(time)).await;
         read.map_err(|trouble| match trouble {
@@ -247,7 +234,6 @@ impl OldClients {
             Trouble::Late => Error::Deadline(time),
             Trouble::Broken(error) => Error::ReplicaLost(error.into()),
         })
-        .map_err(|error| Failure { error, unsent: None })
     }
 }
 

@@ -4,32 +4,28 @@ use std::{
     io,
     pin::Pin,
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
 use api::wire::ErrorBody;
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version,
-    header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, RETRY_AFTER, UPGRADE, WWW_AUTHENTICATE},
+    HeaderMap, HeaderValue, Method, Response, StatusCode, Version,
+    header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, UPGRADE, WWW_AUTHENTICATE},
 };
 use http_body::{Body, Frame, SizeHint};
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::Full;
 use transport::remove_hop_by_hop;
 
 use crate::{
     error::{Error, Retry},
     headers,
     phase::{cors::Grant, identify::REQUEST_ID, record::Record},
-    upstream::{ReplyBody, RequestBody},
+    upstream::ReplyBody,
 };
 
 /// `Retry-After` of every 503: whatever is in the way is usually gone after a second.
 pub(crate) const SOON: HeaderValue = HeaderValue::from_static("1");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
-/// What is read of the body of a refused request, and for how long at most.
-const LINGER_BYTES: u64 = 1024 * 1024;
-const LINGER_TIME: Duration = Duration::from_millis(500);
 
 /// The body of a response, which writes the request's record when it ends.
 #[derive(Debug)]
@@ -194,30 +190,6 @@ fn finish(
         }
         ResponseBody { content, record }
     })
-}
-
-/// Whether [`linger`] is for this request: not for HTTP/2, which can refuse a body without ending the connection, nor
-/// for a client that waits for 100 and has sent nothing.
-pub(crate) fn lingers<B>(request: &Request<B>) -> bool {
-    request.version() <= Version::HTTP_11 && !request.headers().contains_key(EXPECT)
-}
-
-/// Reads what a refused client is still sending. Over HTTP/1 a connection that is closed with unread bytes in it is
-/// reset, and the reset may overtake the response (RFC 9112, 9.6), so that the client never learns why.
-pub(crate) async fn linger(mut body: RequestBody) {
-    if body.is_end_stream() || body.size_hint().lower() > LINGER_BYTES {
-        return;
-    }
-    let read = async {
-        let mut left = LINGER_BYTES;
-        while let Some(Ok(frame)) = body.frame().await {
-            let length = frame.data_ref().map_or(0, Bytes::len) as u64;
-            let Some(rest) = left.checked_sub(length) else { return };
-            left = rest;
-        }
-    };
-    // Late or not, the response goes out.
-    let _ = tokio::time::timeout(LINGER_TIME, read).await;
 }
 
 impl Body for Content {

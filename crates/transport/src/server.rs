@@ -37,7 +37,8 @@ pub struct Limits {
     /// From accept to the end of the TLS handshake, and from there to the preface of an HTTP/2 connection.
     pub handshake: Duration,
     /// From the end of one request, or of the handshake, to the end of the next request's headers: bounds both how long
-    /// an HTTP/1.1 connection may be idle and how slowly headers may come. One of HTTP/2 may be idle for twice as long.
+    /// an HTTP/1.1 connection may be idle and how slowly headers may come, and how long its client may take nothing of a
+    /// reply. One of HTTP/2 may be idle for twice as long.
     pub headers: Duration,
     /// Bytes of the request line and headers together.
     pub header_bytes: usize,

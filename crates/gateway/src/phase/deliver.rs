@@ -6,11 +6,12 @@ use http::Request;
 
 use super::{
     admit::admit,
-    forward::{Failure, Forwarded, forward},
+    forward::{Forwarded, forward},
     record::Record,
 };
 use crate::{
     Timeouts,
+    error::Error,
     snapshot::{Api, Table},
     upstream::RequestBody,
 };
@@ -23,14 +24,10 @@ pub(crate) async fn deliver(
     mut request: Request<RequestBody>,
     reads: bool,
     record: &mut Record,
-) -> Result<Forwarded, Failure> {
+) -> Result<Forwarded, Error> {
     record.routed(&api);
     let limit = api.timeout.unwrap_or(timeouts.response);
-    match admit(&mut api, table, request.body_mut(), limit, reads).await {
-        Ok(place) => {
-            let timeouts = Timeouts { response: api.timeout.unwrap_or(timeouts.response), ..*timeouts };
-            forward(table, &timeouts, api, request, place, record).await
-        }
-        Err(error) => Err(Failure { error, unsent: Some(request.into_body()) }),
-    }
+    let place = admit(&mut api, table, request.body_mut(), limit, reads).await?;
+    let timeouts = Timeouts { response: api.timeout.unwrap_or(timeouts.response), ..*timeouts };
+    forward(table, &timeouts, api, request, place, record).await
 }

@@ -28,13 +28,6 @@ const REPEATS: usize = 2;
 /// Of the time that a request has, what a replica must have had of it to be blamed for being late.
 const ENOUGH: f64 = 0.9;
 
-/// The request that failed goes with its error: whole if it was not sent.
-#[derive(Debug)]
-pub(crate) struct Failure {
-    pub(crate) error: Error,
-    pub(crate) unsent: Option<RequestBody>,
-}
-
 /// What comes of a request that a replica answered.
 pub(crate) enum Forwarded {
     Reply(Response<ReplyBody>),
@@ -58,7 +51,7 @@ pub(crate) async fn forward(
     mut request: Request<RequestBody>,
     place: Place,
     record: &mut Record,
-) -> Result<Forwarded, Failure> {
+) -> Result<Forwarded, Error> {
     let progress = Arc::clone(request.body().progress());
     let mut repeat = Repeat::of(&request);
     let mut tried = Vec::new();
@@ -88,10 +81,10 @@ pub(crate) async fn forward(
         match (error.retry(), unsent, &mut repeat) {
             (Retry::Always, Some(unsent), _) => request = *unsent,
             (Retry::Idempotent, _, Some(repeat)) if repeat.left > 0 => request = repeat.request(&progress),
-            (_, unsent, _) => return Err(Failure { error, unsent: unsent.map(|request| request.into_body()) }),
+            _ => return Err(error),
         }
         if progress.last() + timeouts.response <= Instant::now() {
-            return Err(Failure { error, unsent: Some(request.into_body()) });
+            return Err(error);
         }
         failed = error;
         if reused {
@@ -102,7 +95,7 @@ pub(crate) async fn forward(
         // The routes may have changed since, and the lost replica may be the reason.
         api = table.current().and_then(|snapshot| snapshot.api(&api.name)).unwrap_or(api);
     }
-    Err(Failure { error: failed, unsent: Some(request.into_body()) })
+    Err(failed)
 }
 
 /// Whether the replica did well, if the outcome says anything of it. (Of connections, it knows itself.) `had_time`: it is not

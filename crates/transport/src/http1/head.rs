@@ -5,7 +5,7 @@ use std::{io, mem::MaybeUninit};
 use bytes::{Buf as _, Bytes, BytesMut};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version,
-    header::{CONNECTION, CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING},
+    header::{CONNECTION, CONTENT_LENGTH, EXPECT, TE, TRANSFER_ENCODING},
 };
 
 /// Fields of one head, or of one set of trailers.
@@ -73,6 +73,8 @@ pub(super) struct RequestHead {
     pub(super) keep: bool,
     /// The client waits for 100 before it sends the body.
     pub(super) expects: bool,
+    /// The client reads what comes behind a body.
+    pub(super) takes_trailers: bool,
 }
 
 #[derive(Debug)]
@@ -120,6 +122,7 @@ impl Heads {
             framing,
             keep: said.keeps(version),
             expects: said.expects && version == Version::HTTP_11,
+            takes_trailers: said.takes_trailers,
         }))
     }
 
@@ -221,6 +224,7 @@ struct Said {
     close: bool,
     keep_alive: bool,
     expects: bool,
+    takes_trailers: bool,
 }
 
 impl Said {
@@ -263,6 +267,8 @@ impl Said {
             }
         } else if *name == EXPECT {
             self.expects |= value.eq_ignore_ascii_case(b"100-continue");
+        } else if *name == TE {
+            self.takes_trailers |= tokens(value).any(|token| token.eq_ignore_ascii_case(b"trailers"));
         }
         Ok(())
     }

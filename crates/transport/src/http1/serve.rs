@@ -12,7 +12,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode, Version, header::TE};
+use http::{Method, Request, Response, StatusCode, Version};
 use http_body::{Body, Frame};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 
@@ -27,8 +27,9 @@ use crate::Incoming;
 
 /// What a client may send ahead while its request is being answered.
 const AHEAD: usize = 64 * 1024;
-/// What is read of a client that is refused, and for how long, so that it gets to read why: a connection that is closed with
-/// unread bytes in it is reset, and the reset may overtake the reply (RFC 9112, 9.6).
+/// What is read of a client after its reply, and for how long: the rest of a body that nobody wanted, so that the connection serves
+/// on; or before the connection is closed, so that the client gets to read why: one that is closed with unread bytes in it is
+/// reset, and the reset may overtake the reply (RFC 9112, 9.6).
 const LINGER: (usize, Duration) = (1024 * 1024, Duration::from_millis(500));
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
@@ -176,11 +177,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     fn begin(&mut self, head: RequestHead) -> (Request<Incoming>, Exchange) {
-        let RequestHead { method, uri, version, headers, framing, keep, expects, .. } = head;
-        let takes_trailers = headers.get_all(TE).iter().any(|value| {
-            let mut tokens = value.as_bytes().split(|byte| *byte == b',');
-            tokens.any(|token| token.trim_ascii().eq_ignore_ascii_case(b"trailers"))
-        });
+        let RequestHead { method, uri, version, headers, framing, keep, expects, takes_trailers } = head;
         let asked = Asked { head_only: method == Method::HEAD, version, takes_trailers, keep };
         let there = self.input.buffer.len() as u64;
         let (body, decoder, feeder) = match framing {
@@ -299,24 +296,47 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         // From here on, 100 would stand in the middle of the reply.
-        exchange.expects = false;
-        self.drain(exchange);
-        if exchange.feeder.as_ref().is_none_or(Feeder::is_gone) && !exchange.decoder.is_done() {
-            exchange.asked.keep = false;
+        let waits = std::mem::take(&mut exchange.expects);
+        if exchange.feeder.as_ref().is_none_or(Feeder::is_gone) {
+            // Whoever waited for 100 may send its body, or not.
+            exchange.asked.keep &= !waits && self.has_little_left(exchange);
         }
         let (mut encoder, keep) = encode::reply(&response, &exchange.asked, &mut self.output);
         let mut body = pin!(Some(response.into_body()));
         let mut taken = Taken::default();
         poll_fn(|cx| self.poll_reply(cx, body.as_mut(), &mut encoder, exchange, &mut taken)).await?;
-        self.drain(exchange);
-        Ok(keep && exchange.asked.keep && exchange.decoder.is_done())
+        let keep = keep && exchange.asked.keep;
+        Ok(keep && (exchange.decoder.is_done() || self.passes_over(exchange).await))
     }
 
-    /// Passes over what has come of a body that nobody wants.
-    fn drain(&mut self, exchange: &mut Exchange) {
-        if exchange.feeder.as_ref().is_none_or(Feeder::is_gone) {
-            while let Ok(Step::Data(_) | Step::Trailers(_)) = exchange.decoder.decode(&mut self.input.buffer) {}
-        }
+    /// Whether the rest of a body that nobody wants can be passed over.
+    fn has_little_left(&mut self, exchange: &mut Exchange) -> bool {
+        self.drop_read(exchange).is_ok()
+            && exchange.decoder.size_hint().exact().is_some_and(|left| left <= LINGER.0 as u64)
+    }
+
+    /// Drops what has been read of a body that nobody wants.
+    fn drop_read(&mut self, exchange: &mut Exchange) -> io::Result<()> {
+        while let Step::Data(_) | Step::Trailers(_) = exchange.decoder.decode(&mut self.input.buffer)? {}
+        Ok(())
+    }
+
+    /// Passes over the rest of a body that nobody wants, if it comes soon and is not too much.
+    async fn passes_over(&mut self, exchange: &mut Exchange) -> bool {
+        let (mut left, time) = LINGER;
+        let pass = poll_fn(|cx| {
+            loop {
+                self.drop_read(exchange)?;
+                if exchange.decoder.is_done() || left == 0 {
+                    return Poll::Ready(io::Result::Ok(exchange.decoder.is_done()));
+                }
+                match ready!(self.input.poll_fill(&mut self.io, cx))? {
+                    0 => return Poll::Ready(Ok(false)),
+                    length => left = left.saturating_sub(length),
+                }
+            }
+        });
+        matches!(tokio::time::timeout(time, pass).await, Ok(Ok(true)))
     }
 
     fn poll_reply<B>(
@@ -391,15 +411,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         };
         let asked = Asked { head_only: false, version: Version::HTTP_11, takes_trailers: false, keep: false };
         encode::reply(&response, &asked, &mut self.output);
-        poll_fn(|cx| self.output.poll_flush(&mut self.io, cx)).await?;
         self.close().await?;
         Err(bad.into())
     }
 
-    /// Waits a little for the client to hang up, too: it may be sending what nobody will read.
+    /// Says what there is to be said, and waits a little for the client to hang up, too: it may be sending what nobody will read.
     async fn close(mut self) -> io::Result<()> {
         let (mut left, time) = LINGER;
         let close = async {
+            poll_fn(|cx| self.output.poll_flush(&mut self.io, cx)).await?;
             self.io.shutdown().await?;
             while left > 0 {
                 self.input.buffer.clear();

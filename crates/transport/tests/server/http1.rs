@@ -202,13 +202,26 @@ async fn the_body_is_asked_for_when_somebody_reads_it() {
 }
 
 #[tokio::test]
-async fn a_large_body_that_nobody_reads_ends_the_connection_and_not_the_answer() {
+async fn a_body_that_nobody_reads_is_passed_over_and_ends_the_connection_if_it_is_large() {
     let server = Plain::start().await;
-    let body = "x".repeat(400_000);
-    let request = format!("POST /unread HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n{body}{LAST}", body.len());
-    let answers = server.answers(request.as_bytes(), 64 * 1024).await;
-    assert!(answers.starts_with("HTTP/1.1 200 OK\r\n") && answers.ends_with("/unread"), "{answers}");
-    assert_eq!(answers.matches("HTTP/1.1 ").count(), 1);
+    for (length, expected) in [(400_000, 2), (1_500_000, 1)] {
+        let body = "x".repeat(length);
+        let request = format!("POST /unread HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n\r\n{body}{LAST}");
+        let answers = server.answers(request.as_bytes(), 64 * 1024).await;
+        let (first, next) = answers.split_once("/unread").expect("it is answered");
+        assert!(first.starts_with("HTTP/1.1 200 OK\r\n"), "{answers}");
+        assert_eq!(first.contains("\r\nconnection: close\r\n"), expected == 1, "{answers}");
+        assert_eq!(next.matches("HTTP/1.1 200 OK").count(), expected - 1, "{answers}");
+    }
+}
+
+#[tokio::test]
+async fn who_waits_for_100_and_is_answered_before_may_send_its_body_or_not() {
+    let server = Plain::start().await;
+    let request = "POST /unread HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 60\r\n\r\n";
+    let hidden = "GET /a HTTP/1.1\r\nhost: x\r\n\r\n";
+    let answers = server.answers(format!("{request}{hidden}").as_bytes(), 10_000).await;
+    assert!(answers.contains("\r\nconnection: close\r\n") && answers.ends_with("/unread"), "{answers}");
 }
 
 #[tokio::test]
