@@ -7,6 +7,23 @@ use testkit::{Answer, Cluster, Version, browser::Tab, interpreter, project, raw}
 
 const ACCEPT: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
 
+/// As an author would annotate it.
+const TYPED: &str = r#"
+from typing import Annotated, Literal, NamedTuple, Optional, TypedDict
+import numpy
+
+class Node(TypedDict, total=False):
+    """One of a tree."""
+    kind: Annotated[Literal["leaf", "branch"], "What it is."]
+    children: "list[Node]"
+    position: tuple[float, float]
+
+class PythonPredictor:
+    """Counts leaves."""
+    def predict(self, payload: Optional[Node]) -> dict[str, numpy.ndarray]:
+        return {"leaves": numpy.zeros(1)}
+"#;
+
 fn deploy_digits(cluster: &Cluster) {
     for file in ["cortex.yaml", "model.onnx"] {
         let content = fs::read(project::repository("examples/digits").join(file)).expect("it is in the repository");
@@ -76,13 +93,16 @@ async fn is_described_by_valid_openapi_documents() {
     let cluster = Cluster::up();
     deploy_digits(&cluster);
     cluster.deploy(&project::python(&cluster.cortex, "echo", &project::echo("1"), ""));
+    cluster.deploy(&project::python(&cluster.cortex, "typed", TYPED, ""));
     let client = raw(&cluster.ca, Version::Http1);
     let api =
         |name: &str| client.get(format!("{}/{name}/openapi.json", cluster.api_endpoint)).bearer_auth(&cluster.key);
     let operator = client.get(format!("{}/v1/openapi.json", cluster.operator_endpoint));
     let mut files = Vec::new();
     let mut documents = Vec::new();
-    for (name, request) in [("digits", api("digits")), ("echo", api("echo")), ("operator", operator)] {
+    for (name, request) in
+        [("digits", api("digits")), ("echo", api("echo")), ("typed", api("typed")), ("operator", operator)]
+    {
         let answer = Answer::of(request).await.expect("an answer");
         assert_eq!(answer.status, 200, "{name}: {answer:?}");
         let file = cluster.cortex.temporary().join(format!("{name}.openapi.json"));
@@ -95,7 +115,8 @@ async fn is_described_by_valid_openapi_documents() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let committed =
         fs::read(project::repository("docs/schema/operator.openapi.json")).expect("it is in the repository");
-    assert_eq!(documents[2], serde_json::from_slice::<Value>(&committed).expect("JSON"));
+    assert_eq!(documents[2]["components"]["schemas"]["Node"]["description"], "One of a tree.");
+    assert_eq!(documents[3], serde_json::from_slice::<Value>(&committed).expect("JSON"));
 
     // What the document says of digits is what digits takes and gives.
     let post = &documents[0]["paths"]["/"]["post"];

@@ -37,7 +37,7 @@ use crate::{
 };
 
 /// What a worker process runs, by file.
-const WORKER: [(&str, &str); 14] = [
+const WORKER: [(&str, &str); 15] = [
     ("worker.py", include_str!("python/worker/worker.py")),
     ("cortex_worker/__init__.py", include_str!("python/worker/cortex_worker/__init__.py")),
     ("cortex_worker/answer.py", include_str!("python/worker/cortex_worker/answer.py")),
@@ -48,6 +48,7 @@ const WORKER: [(&str, &str); 14] = [
     ("cortex_worker/payload.py", include_str!("python/worker/cortex_worker/payload.py")),
     ("cortex_worker/process.py", include_str!("python/worker/cortex_worker/process.py")),
     ("cortex_worker/serving.py", include_str!("python/worker/cortex_worker/serving.py")),
+    ("cortex_worker/signature.py", include_str!("python/worker/cortex_worker/signature.py")),
     ("cortex_worker/streams.py", include_str!("python/worker/cortex_worker/streams.py")),
     ("cortex_worker/tasks.py", include_str!("python/worker/cortex_worker/tasks.py")),
     ("cortex_worker/threads.py", include_str!("python/worker/cortex_worker/threads.py")),

@@ -62,7 +62,7 @@ pub(super) struct Init<'a> {
 }
 
 /// The meta part of [`READY`].
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 pub(super) struct Ready {
     /// Headers or the query are wanted.
     pub(super) headers: bool,
@@ -70,6 +70,21 @@ pub(super) struct Ready {
     pub(super) r#async: bool,
     /// [`DONE`] follows every answer.
     pub(super) hook: bool,
+    pub(super) about: Said,
+}
+
+/// What a predictor says of itself, for callers; JSON Schemas.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(super) struct Said {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payload: Option<Map<String, Value>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reply: Option<Map<String, Value>>,
+    /// What the two refer to, by name.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    schemas: Map<String, Value>,
 }
 
 /// The meta part of [`FAILED`].

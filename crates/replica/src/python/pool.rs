@@ -6,13 +6,13 @@
 
 use std::{
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
 
-use serde_json::Map;
+use serde_json::{Map, Value};
 use telemetry::{ByKind, Page, catalogue::replica as families};
 use tokio::{
     sync::{Mutex as AsyncMutex, mpsc, oneshot},
@@ -24,6 +24,7 @@ use super::{
     StartFailure,
     answer::Outcome,
     desk::{Answer, Desk},
+    frame::Said,
     watch::{self, Watching},
     work::Work,
     worker::Launch,
@@ -60,6 +61,8 @@ pub(super) struct Shared {
     pub(super) closing: AtomicBool,
     /// The predictor wants headers or query.
     wants_head: AtomicBool,
+    /// What the first predictor that got ready says of itself.
+    says: OnceLock<Said>,
     pub(super) failure: mpsc::UnboundedSender<Error>,
     /// Workers, by why they had to be replaced.
     pub(super) replaced: ByKind,
@@ -81,6 +84,7 @@ impl Pool {
             desk,
             closing: AtomicBool::new(false),
             wants_head: AtomicBool::new(false),
+            says: OnceLock::new(),
             replaced: ByKind::default(),
             failure,
         });
@@ -94,6 +98,7 @@ impl Pool {
             let (seat, started) = started.expect("starting a worker does not panic and is not aborted");
             let (worker, incoming, process) = started?;
             shared.wants_head.store(worker.ready.headers, Ordering::Release);
+            let _ = shared.says.set(worker.ready.about.clone());
             tasks.spawn(Arc::clone(&shared).keep(seat, worker, incoming, process));
         }
         tokio::spawn(watch::watch(Arc::downgrade(&shared), watching));
@@ -166,8 +171,11 @@ impl Predictor for Pool {
         true
     }
 
-    fn describe(&self) -> Map<String, serde_json::Value> {
-        Map::new()
+    fn describe(&self) -> Map<String, Value> {
+        match self.shared.says.get().map(serde_json::to_value) {
+            Some(Ok(Value::Object(says))) => says,
+            _ => Map::new(),
+        }
     }
 
     fn measure(&self, page: &mut Page) {

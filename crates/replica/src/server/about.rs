@@ -17,6 +17,8 @@ use serde_json::{Map, Value};
 use super::answer::{Response, json_response};
 
 const HTML: &str = "text/html";
+/// What a predictor says in JSON Schemas.
+const SCHEMAS: [&str; 3] = ["payload", "reply", "schemas"];
 
 pub(super) struct About {
     json: Bytes,
@@ -29,8 +31,11 @@ pub(super) struct About {
 impl About {
     /// `about`: name, type and version of the API, and what its predictor says of itself.
     pub(super) fn new(about: &Map<String, Value>) -> Self {
+        // Schemas refer to one another by their places in the document.
+        let in_short = about.iter().filter(|(field, _)| !SCHEMAS.contains(&field.as_str()));
+        let json: Map<_, _> = in_short.map(|(field, value)| (field.clone(), value.clone())).collect();
         Self {
-            json: Value::from(about.clone()).to_string().into(),
+            json: Value::from(json).to_string().into(),
             openapi: openapi::document(about).to_string().into(),
             page: page::of(about).into(),
             policy: page::policy(),

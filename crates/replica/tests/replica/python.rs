@@ -64,6 +64,62 @@ async fn tells_what_it_is_and_refuses_other_methods() {
     running.stopped().await.unwrap();
 }
 
+/// Says what it takes and gives.
+const TYPED: &str = r#"
+from dataclasses import dataclass
+from typing import Literal, TypedDict
+
+class Flower(TypedDict):
+    """In centimetres."""
+    petal: list[float]
+    colour: Literal["blue", "white"]
+
+@dataclass
+class Answer:
+    name: str
+    score: float
+
+class PythonPredictor:
+    """Names flowers."""
+
+    def predict(self, payload: Flower) -> Answer:
+        """By the <length> of petals."""
+        return Answer("iris", sum(payload["petal"]))
+"#;
+
+#[tokio::test]
+async fn tells_what_its_docstrings_and_annotations_say() {
+    let ground = Ground::python(TYPED);
+    let running = ground.ready().await;
+    let mut connection = running.connect().await;
+    let get = |path: &str| http::Request::get(path).header("x-request-id", "r1");
+    let text = "Names flowers.\n\nBy the <length> of petals.";
+    let about = connection.send(get("/").body(Full::default()).unwrap()).await.ok();
+    assert_eq!(about, json!({"name": "digits", "type": "python", "version": "v1", "description": text}));
+    let document = connection.send(get("/openapi.json").body(Full::default()).unwrap()).await.ok();
+    let post = &document["paths"]["/"]["post"];
+    let request = &post["requestBody"]["content"]["application/json"];
+    assert_eq!(request["schema"], json!({"$ref": "#/components/schemas/Flower"}));
+    let reply = &post["responses"]["200"]["content"]["application/json"]["schema"];
+    assert_eq!(*reply, json!({"$ref": "#/components/schemas/Answer"}));
+    let flower = json!({
+        "type": "object", "description": "In centimetres.", "required": ["colour", "petal"],
+        "properties": {
+            "petal": {"type": "array", "items": {"type": "number"}},
+            "colour": {"enum": ["blue", "white"]},
+        },
+    });
+    assert_eq!(document["components"]["schemas"]["Flower"], flower);
+    assert_eq!(document["info"]["description"], text);
+    let answer = connection.post("/", &request["example"].to_string()).await.ok();
+    assert_eq!(answer, json!({"name": "iris", "score": 0.5}), "the example is a good one");
+    let page = connection.send(get("/").header("accept", "text/html").body(Full::default()).unwrap()).await;
+    let page = String::from_utf8_lossy(&page.body).into_owned();
+    assert!(page.contains("By the &lt;length&gt; of petals.") && page.contains("In centimetres."), "{page}");
+    drop(connection);
+    running.stopped().await.unwrap();
+}
+
 #[tokio::test]
 async fn faults_are_told_apart_and_details_stay_in_the_log() {
     let ground = Ground::python(

@@ -38,6 +38,7 @@ pub(super) fn document(about: &Map<String, Value>) -> Value {
                 "header": { "type": "apiKey", "in": "header", "name": "x-api-key" },
                 "basic": { "type": "http", "scheme": "basic", "description": "The password is the API key." },
             },
+            "schemas": about.get("schemas").cloned().unwrap_or_else(|| json!({})),
             "responses": { "Refusal": {
                 "description": "What is wrong, and what to do about it.",
                 "content": { "application/json": { "schema": {
@@ -56,12 +57,23 @@ pub(super) fn document(about: &Map<String, Value>) -> Value {
 
 /// A payload that the API may take, for people to begin with.
 pub(super) fn example(about: &Map<String, Value>) -> Option<Value> {
+    if let Some(payload) = about.get("payload") {
+        return schema::sample(payload, about.get("schemas").unwrap_or(&Value::Null), 0);
+    }
     let inputs = about.get("inputs")?.as_array()?;
     let of_input = |input: &Value| Some((input["name"].as_str()?.to_owned(), schema::example(input)?));
     inputs.iter().map(of_input).collect::<Option<Map<_, _>>>().map(Value::from)
 }
 
 fn requests(about: &Map<String, Value>) -> Value {
+    if let Some(payload) = about.get("payload") {
+        let written = json!({ "schema": payload });
+        return match form(payload) {
+            Form::Bytes => json!({ "application/octet-stream": written }),
+            Form::Text => json!({ "application/json": with_example(payload, about), "text/plain": written }),
+            Form::Json => json!({ "application/json": with_example(payload, about) }),
+        };
+    }
     let Some(inputs) = about.get("inputs").and_then(Value::as_array) else {
         return json!({
             "application/json": { "schema": { "description": "The payload, as the predictor takes it." } },
@@ -73,16 +85,43 @@ fn requests(about: &Map<String, Value>) -> Value {
     if let [input] = &inputs[..] {
         named = json!({ "anyOf": [named, schema::taken(input)] });
     }
+    json!({ "application/json": with_example(&named, about) })
+}
+
+fn with_example(schema: &Value, about: &Map<String, Value>) -> Value {
     match example(about) {
-        Some(example) => json!({ "application/json": { "schema": named, "example": example } }),
-        None => json!({ "application/json": { "schema": named } }),
+        Some(example) => json!({ "schema": schema, "example": example }),
+        None => json!({ "schema": schema }),
     }
 }
 
 fn replies(about: &Map<String, Value>) -> Value {
+    if let Some(reply) = about.get("reply") {
+        let content_type = match form(reply) {
+            Form::Bytes => "application/octet-stream",
+            Form::Text => "text/plain",
+            Form::Json => "application/json",
+        };
+        return json!({ content_type: { "schema": reply } });
+    }
     match about.get("outputs").and_then(Value::as_array) {
         Some(outputs) => json!({ "application/json": { "schema": object(outputs, schema::given) } }),
         None => json!({ "*/*": { "schema": { "description": "What the predictor answers." } } }),
+    }
+}
+
+/// What goes over the wire if Python has a value of that schema.
+enum Form {
+    Bytes,
+    Text,
+    Json,
+}
+
+fn form(schema: &Value) -> Form {
+    match (schema["type"].as_str(), schema["format"].as_str()) {
+        (Some("string"), Some("binary")) => Form::Bytes,
+        (Some("string"), None) => Form::Text,
+        _ => Form::Json,
     }
 }
 

@@ -50,7 +50,7 @@ pub(super) fn policy() -> HeaderValue {
 fn described(about: &Map<String, Value>) -> String {
     let mut html = String::new();
     if let Some(description) = about.get("description").and_then(Value::as_str) {
-        html += &format!("<p>{}</p>\n", escaped(description));
+        html += &format!("<p class=\"description\">{}</p>\n", escaped(description));
     }
     for (field, title) in [("inputs", "Takes"), ("outputs", "Gives")] {
         let Some(tensors) = about.get(field).and_then(Value::as_array) else { continue };
@@ -60,6 +60,16 @@ fn described(about: &Map<String, Value>) -> String {
             html += &format!("<tr><td><code>{}</code><td>{}<td>{}\n", cell("name"), cell("type"), cell("shape"));
         }
         html += "</table>\n";
+    }
+    for (field, title) in [("payload", "Takes"), ("reply", "Gives")] {
+        let Some(schema) = about.get(field) else { continue };
+        html += &format!("<h2>{title}</h2>\n<pre>{}</pre>\n", escaped(&format!("{schema:#}")));
+    }
+    if let Some(schemas) = about.get("schemas").and_then(Value::as_object) {
+        for (name, schema) in schemas {
+            html +=
+                &format!("<h3><code>{}</code></h3>\n<pre>{}</pre>\n", escaped(name), escaped(&format!("{schema:#}")));
+        }
     }
     html
 }
@@ -112,6 +122,8 @@ mod tests {
             "name": hostile, "type": hostile, "version": hostile, "description": hostile,
             "inputs": [{ "name": hostile, "type": "float32", "shape": [hostile, 2] }],
             "outputs": [{ "name": hostile, "type": hostile }],
+            "payload": { "description": hostile, "enum": [[[0.5, 0.5]]] }, "reply": { hostile: hostile },
+            "schemas": { hostile: { hostile: hostile } },
         });
         let page = of(about.as_object().unwrap());
         assert_eq!(page.matches("<script>").count(), 1);

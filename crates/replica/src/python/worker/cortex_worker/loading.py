@@ -37,6 +37,7 @@ class Predictor:
 
     def __init__(self, instance: object) -> None:
         predict: Callable[..., Any] = instance.predict  # type: ignore[attr-defined]
+        self.kind = type(instance)
         self.predict = predict
         self.hook: Optional[Callable[..., Any]] = getattr(instance, HOOK, None)
         self.is_async = inspect.iscoroutinefunction(predict) or inspect.isasyncgenfunction(predict)

@@ -17,6 +17,7 @@ from .frames import Channel
 from .loading import StartFailure, failed, start
 from .output import CURRENT, replace_streams
 from .serving import Service
+from .signature import self_description
 from .tasks import serve_tasks
 from .threads import serve_alone, serve_threads
 
@@ -37,9 +38,15 @@ def main() -> None:
         # Not `sys.exit`, which waits for threads that the predictor may have started.
         sys.stdout.flush()
         os._exit(1)
-    ready = {"headers": predictor.wants_head, "async": predictor.is_async, "hook": bool(predictor.hook)}
+    batching = bool(init.get("batching"))
+    ready = {
+        "headers": predictor.wants_head,
+        "async": predictor.is_async,
+        "hook": bool(predictor.hook),
+        "about": self_description(predictor.kind, batching),
+    }
     channel.send(frames.READY, 0, json.dumps(ready).encode())
-    service = Service(channel, predictor, init["project"], bool(init.get("batching")))
+    service = Service(channel, predictor, init["project"], batching)
     if predictor.is_async:
         serve_tasks(service)
     elif init["threads"] == 1:
