@@ -1,17 +1,16 @@
 //! What of a message's headers is for the next hop only, and what the gateway says about the client.
 
+use std::net::IpAddr;
+
 use http::{
     HeaderMap, HeaderName, HeaderValue, Request, Version,
-    header::{CONNECTION, COOKIE, EXPECT, FORWARDED, HOST, PROXY_AUTHORIZATION, TE, UPGRADE},
+    header::{CONNECTION, COOKIE, HOST, TE, UPGRADE},
     uri::Authority,
 };
-use transport::{Peer, remove_hop_by_hop};
+use transport::{Peer, remove_fields};
 
 use crate::{error::Error, phase::identify::REQUEST_ID};
 
-const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
-/// What only the cluster itself may ask a replica with.
-const SCRAPE: HeaderName = HeaderName::from_static(telemetry::SCRAPE_HEADER);
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -49,19 +48,10 @@ pub(crate) fn for_replica<B>(
 ) {
     let headers = request.headers_mut();
     let trailers = has_token(headers, TE, "trailers");
-    remove_hop_by_hop(headers);
-    for name in [EXPECT, FORWARDED, PROXY_AUTHORIZATION, X_REAL_IP, SCRAPE] {
-        headers.remove(name);
-    }
-    let forwarded: Vec<_> = headers.keys().filter(|name| name.as_str().starts_with("x-forwarded-")).cloned().collect();
-    for name in forwarded {
-        headers.remove(name);
-    }
+    remove_fields(headers, is_not_for_replicas);
     join_cookies(headers);
-    if let Peer::Tcp(address) = peer
-        && let Ok(address) = HeaderValue::try_from(address.ip().to_canonical().to_string())
-    {
-        headers.insert(X_FORWARDED_FOR, address);
+    if let Peer::Tcp(address) = peer {
+        headers.insert(X_FORWARDED_FOR, value_of(address.ip().to_canonical()));
     }
     headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(if encrypted { "https" } else { "http" }));
     headers.insert(X_FORWARDED_HOST, host.clone());
@@ -74,6 +64,37 @@ pub(crate) fn for_replica<B>(
     *request.version_mut() = Version::HTTP_11;
 }
 
+/// What strangers say about forwarding, what this gateway answers itself, and what only the cluster itself may ask with.
+fn is_not_for_replicas(name: &str) -> bool {
+    let known = matches!(name, "expect" | "forwarded" | "proxy-authorization" | "x-real-ip" | telemetry::SCRAPE_HEADER);
+    known || name.starts_with("x-forwarded-")
+}
+
+/// Written by hand if it is of IPv4: formatting costs as much as all else that is done to the headers.
+fn value_of(address: IpAddr) -> HeaderValue {
+    let IpAddr::V4(address) = address else {
+        return HeaderValue::try_from(address.to_string()).expect("an address is ASCII");
+    };
+    let (mut text, mut length) = ([0; 15], 0);
+    let mut push = |byte| {
+        text[length] = byte;
+        length += 1;
+    };
+    for (position, octet) in address.octets().into_iter().enumerate() {
+        if position > 0 {
+            push(b'.');
+        }
+        if octet >= 100 {
+            push(b'0' + octet / 100);
+        }
+        if octet >= 10 {
+            push(b'0' + octet / 10 % 10);
+        }
+        push(b'0' + octet % 10);
+    }
+    HeaderValue::from_bytes(&text[..length]).expect("an address is ASCII")
+}
+
 /// The host the client asked for: `:authority` or the absolute form before `Host` (RFC 9112, 3.2.2). To be read before
 /// the request's target is rewritten.
 pub(crate) fn host<B>(request: &Request<B>) -> Result<HeaderValue, Error> {
@@ -83,6 +104,7 @@ pub(crate) fn host<B>(request: &Request<B>) -> Result<HeaderValue, Error> {
         return Err(Error::BadRequest("the request has more than one Host"));
     }
     let authority = match (request.uri().authority(), field) {
+        (None, Some(field)) if is_plainly_a_host(field.as_bytes()) => return Ok(field.clone()),
         (Some(authority), _) => authority.clone(),
         (None, Some(field)) => {
             Authority::try_from(field.as_bytes()).map_err(|_| Error::BadRequest("the Host is not a host name"))?
@@ -96,6 +118,14 @@ pub(crate) fn host<B>(request: &Request<B>) -> Result<HeaderValue, Error> {
         return Ok(field.clone());
     }
     HeaderValue::try_from(host).map_err(|_| Error::BadRequest("the Host is not a host name"))
+}
+
+/// A name or an IPv4 address, perhaps with a port. Others have to be parsed, which takes a copy.
+fn is_plainly_a_host(field: &[u8]) -> bool {
+    let colon = field.iter().position(|byte| *byte == b':').unwrap_or(field.len());
+    let (name, port) = field.split_at(colon);
+    let named = !name.is_empty() && name.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(byte));
+    named && port.len() <= 6 && port.len() != 1 && port.iter().skip(1).all(u8::is_ascii_digit)
 }
 
 fn has_token(headers: &HeaderMap, name: HeaderName, token: &str) -> bool {
@@ -151,6 +181,19 @@ mod tests {
             fixed.iter().chain(more).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         all.sort();
         all
+    }
+
+    #[test]
+    fn addresses_and_hosts_are_what_the_libraries_make_of_them() {
+        for text in ["0.0.0.0", "1.20.255.100", "255.255.255.255", "10.9.99.199", "::1", "2001:db8::7"] {
+            assert_eq!(value_of(text.parse().unwrap()), text);
+        }
+        for plain in ["a", "api.test", "API-1.test:8443", "192.0.2.7:1"] {
+            assert!(is_plainly_a_host(plain.as_bytes()) && plain.parse::<Authority>().is_ok(), "{plain}");
+        }
+        for other in ["", ":1", "a:", "a:123456", "a:b", "a:1:2", "[::1]:1", "a@b", "a b", "a/b", "a_b", "a:-1"] {
+            assert!(!is_plainly_a_host(other.as_bytes()), "{other}");
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::{
 };
 
 use api::{api_keys::ApiKeyKind, routes};
-use identity::{Secret, sha256};
+use identity::sha256;
 use subtle::{ConditionallySelectable as _, ConstantTimeEq as _};
 
 type Hash = [u8; 32];
@@ -80,8 +80,8 @@ impl KeySet {
     /// The key that `presented` is a value of, if its time is not over; notes that it was used.
     ///
     /// Compares with every value to the end: the time tells neither which key it was nor where another differs.
-    pub(crate) fn find(&self, presented: &Secret, now: Duration) -> Option<Arc<Key>> {
-        let hash = sha256(presented.expose());
+    pub(crate) fn find(&self, presented: &str, now: Duration) -> Option<Arc<Key>> {
+        let hash = sha256(presented);
         let mut found = u32::MAX;
         for (position, key) in (0..).zip(&self.hashes) {
             found.conditional_assign(&position, hash.ct_eq(key));
@@ -107,7 +107,7 @@ impl KeySet {
 #[cfg(test)]
 mod tests {
     use api::routes::{FormerHash, KeyHash, Keys};
-    use identity::{KeyKind, sha256_hex};
+    use identity::{KeyKind, Secret, sha256_hex};
 
     use super::*;
 
@@ -136,7 +136,7 @@ mod tests {
             (ApiKeyKind::Monitor, None, [false, false]),
         ] {
             let keys = set([KeyHash { kind, apis: apis.clone(), ..hash(1) }]);
-            let key = keys.find(&value(1), NOW).unwrap();
+            let key = keys.find(value(1).expose(), NOW).unwrap();
             assert_eq!(["iris", "other"].map(|api| key.opens(api)), opens, "{kind:?} {apis:?}");
         }
     }
@@ -149,12 +149,12 @@ mod tests {
         let keys = set([rotated, KeyHash { expires_at: Some(end), ..hash(3) }]);
         let just_before = NOW - Duration::from_nanos(1);
         for seed in [1, 2, 3] {
-            assert!(keys.find(&value(seed), just_before).is_some(), "{seed}");
+            assert!(keys.find(value(seed).expose(), just_before).is_some(), "{seed}");
         }
-        assert_eq!([1, 2, 3].map(|seed| keys.find(&value(seed), NOW).is_some()), [true, false, false]);
-        assert!(keys.find(&value(9), just_before).is_none());
-        assert!(KeySet::default().find(&value(1), NOW).is_none());
-        assert!(set([KeyHash { sha256: "rubbish".to_owned(), ..hash(1) }]).find(&value(1), NOW).is_none());
+        assert_eq!([1, 2, 3].map(|seed| keys.find(value(seed).expose(), NOW).is_some()), [true, false, false]);
+        assert!(keys.find(value(9).expose(), just_before).is_none());
+        assert!(KeySet::default().find(value(1).expose(), NOW).is_none());
+        assert!(set([KeyHash { sha256: "rubbish".to_owned(), ..hash(1) }]).find(value(1).expose(), NOW).is_none());
     }
 
     #[test]
@@ -162,7 +162,7 @@ mod tests {
         let keys =
             set((1..=100).map(|seed| KeyHash { apis: Some(vec![seed.to_string()]), ..hash(seed) }).collect::<Vec<_>>());
         for seed in 1..=100u8 {
-            let key = keys.find(&value(seed), NOW).unwrap();
+            let key = keys.find(value(seed).expose(), NOW).unwrap();
             assert!(key.opens(&seed.to_string()) && !key.opens("0"), "{seed}");
         }
     }
@@ -173,7 +173,7 @@ mod tests {
         let documents = Keys { keys: vec![hash(1), hash(2), KeyHash { expires_at: end, ..hash(3) }] };
         let first = KeySet::new(&documents, None);
         for (seed, now) in [(1, NOW), (3, NOW), (1, NOW + Duration::from_secs(5)), (1, NOW)] {
-            let _ = first.find(&value(seed), now);
+            let _ = first.find(value(seed).expose(), now);
         }
         let seen = BTreeMap::from([(hash(1).sha256, NOW.as_secs() + 5)]);
         assert_eq!(first.used(), seen);

@@ -19,7 +19,7 @@ mod tls;
 pub use address::{Address, InvalidAddress, Listener, Peer, Stream};
 pub use authority::{Authority, AuthorityError, AuthorityPem, LEAF_DAYS};
 pub use framing::is_plainly_framed;
-pub use hop::remove_hop_by_hop;
+pub use hop::{remove_fields, remove_hop_by_hop};
 pub use http1::{Alarm, Client, Failed, Resend};
 pub use incoming::Incoming;
 pub use open::open_connections;

@@ -28,7 +28,7 @@ pub(crate) struct Keys([Option<Arc<Key>>; 2]);
 impl Keys {
     /// The key of a request that has none in its headers.
     pub(crate) fn of(presented: &Secret, keys: &KeySet, now: SystemTime) -> Result<Self, Error> {
-        let key = keys.find(presented, since_1970(now)).ok_or(Error::WrongKey)?;
+        let key = keys.find(presented.expose(), since_1970(now)).ok_or(Error::WrongKey)?;
         Ok(Self([Some(key), None]))
     }
 
@@ -45,20 +45,22 @@ impl Keys {
 
 /// Lets the request pass if it has a key, and takes the key out of its headers.
 pub(crate) fn authenticate(headers: &mut HeaderMap, keys: &KeySet, now: SystemTime) -> Result<Keys, Error> {
-    let own = headers.get(API_KEY).and_then(|value| Some(Secret::new(value.to_str().ok()?.trim())));
+    let own = headers.get(API_KEY).and_then(|value| Some(value.to_str().ok()?.trim()));
     let standard = headers.get(AUTHORIZATION).and_then(credential);
+    let standard = standard.as_ref().map(Credential::expose);
     // Both are compared whatever the first comparison says.
     let now = since_1970(now);
-    let own_key = own.as_ref().and_then(|key| keys.find(key, now));
-    let standard_key = standard.as_ref().and_then(|key| keys.find(key, now));
+    let own_key = own.and_then(|key| keys.find(key, now));
+    let standard_key = standard.and_then(|key| keys.find(key, now));
     if own.is_none() && standard.is_none() {
         return Err(Error::NoKey);
     }
     if own_key.is_none() && standard_key.is_none() {
         return Err(Error::WrongKey);
     }
+    let has_ours = standard_key.is_some() || standard.is_some_and(|key| KeyKind::Api.is_well_formed(key));
     headers.remove(API_KEY);
-    if standard_key.is_some() || standard.is_some_and(|key| KeyKind::Api.is_well_formed(key.expose())) {
+    if has_ours {
         headers.remove(AUTHORIZATION);
     }
     Ok(Keys([own_key, standard_key]))
@@ -73,20 +75,35 @@ fn since_1970(now: SystemTime) -> Duration {
     now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO)
 }
 
-/// What may be a key in `Authorization`: a Bearer token (RFC 6750), or the password of Basic (RFC 7617), where the user
-/// name does not matter.
-fn credential(value: &HeaderValue) -> Option<Secret> {
+/// What may be a key in `Authorization`.
+enum Credential<'a> {
+    /// A Bearer token (RFC 6750).
+    Token(&'a str),
+    /// The password of Basic (RFC 7617), where the user name does not matter.
+    Password(Secret),
+}
+
+impl Credential<'_> {
+    fn expose(&self) -> &str {
+        match self {
+            Self::Token(token) => token,
+            Self::Password(password) => password.expose(),
+        }
+    }
+}
+
+fn credential(value: &HeaderValue) -> Option<Credential<'_>> {
     let (scheme, rest) = value.to_str().ok()?.split_once(' ')?;
     let rest = rest.trim();
     if scheme.eq_ignore_ascii_case("bearer") {
-        return Some(Secret::new(rest));
+        return Some(Credential::Token(rest));
     }
     if !scheme.eq_ignore_ascii_case("basic") {
         return None;
     }
     let pair = Secret::new(String::from_utf8(STANDARD.decode(rest).ok()?).ok()?);
     let (_, password) = pair.expose().split_once(':')?;
-    Some(Secret::new(password))
+    Some(Credential::Password(Secret::new(password)))
 }
 
 #[cfg(test)]

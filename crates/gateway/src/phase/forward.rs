@@ -58,8 +58,7 @@ pub(crate) async fn forward(
     let mut failed = Error::NotReady;
     for _ in 0..ATTEMPTS {
         let Some(chosen) = choose(&api, &tried, rand::random()) else { break };
-        record.chose(chosen.upstream());
-        let given = Instant::now();
+        let given = record.chose(chosen.upstream());
         let outcome = attempt(&chosen, request, timeouts, &progress).await;
         let had = given.max(progress.last()).elapsed();
         if let Some(well) = verdict(&outcome, had >= timeouts.response.mul_f64(ENOUGH)) {

@@ -62,7 +62,7 @@ impl Record {
         metrics.begin();
         Self {
             metrics,
-            begun: Instant::now(),
+            begun: request.begun(),
             chosen: None,
             head: None,
             id: id.clone(),
@@ -86,10 +86,11 @@ impl Record {
         self.api = Some(Arc::clone(api));
     }
 
-    pub(crate) fn chose(&mut self, replica: &Arc<Upstream>) {
+    /// Now; returned, since asking for the time takes time.
+    pub(crate) fn chose(&mut self, replica: &Arc<Upstream>) -> Instant {
         self.attempts += 1;
-        self.chosen = Some(Instant::now());
         self.replica = Some(Arc::clone(replica));
+        *self.chosen.insert(Instant::now())
     }
 
     /// The version of the replica that was chosen last.

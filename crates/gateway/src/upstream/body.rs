@@ -50,6 +50,10 @@ impl Progress {
         self.bytes.load(Ordering::Relaxed)
     }
 
+    pub(crate) fn begun(&self) -> Instant {
+        self.begun
+    }
+
     /// When the last piece came, or the request began.
     pub(crate) fn last(&self) -> Instant {
         self.begun + Duration::from_millis(self.last.load(Ordering::Relaxed))
