@@ -90,6 +90,26 @@ async fn onnx_model_answers_like_onnxruntime() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn batches_of_requests_answer_like_each_of_them() {
+    let cluster = Cluster::up();
+    let model = std::fs::read(repository("examples/digits/model.onnx")).expect("it is in the repository");
+    cluster.cortex.write("digits/model.onnx", model);
+    let batching = "server_side_batching: {max_batch_size: 16, batch_interval: 5ms}";
+    let yaml = format!("- name: digits\n  kind: RealtimeAPI\n  predictor: {{type: onnx, path: model.onnx, {batching}}}\n");
+    cluster.cortex.write("digits/cortex.yaml", yaml);
+    cluster.deploy("digits/cortex.yaml");
+    let found = all_images(&cluster.client(), "/digits").await;
+    agree(&found, &expected());
+    let page = cluster.run(&["metrics", "--raw"]).ok().stdout;
+    let sum_of = |name: &str| -> f64 {
+        let lines = page.lines().filter(|line| line.starts_with(name));
+        lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+    };
+    let (batches, requests) = (sum_of("cortex_replica_batch_size_count"), sum_of("cortex_replica_batch_size_sum"));
+    assert!(requests >= 1797.0 && batches < requests / 2.0, "{requests} requests in {batches} runs");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn python_predictor_answers_like_onnxruntime() {
     let cluster = Cluster::up();
     cluster.deploy(repository("examples/digits-python/cortex.yaml").to_str().expect("UTF-8"));

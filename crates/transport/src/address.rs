@@ -10,9 +10,11 @@ use std::{
     pin::Pin,
     str::FromStr,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use serde::{Deserialize, Serialize};
+use socket2::{SockRef, TcpKeepalive};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream, UnixListener, UnixStream},
@@ -30,18 +32,31 @@ pub enum Address {
 /// The longest path the kernel takes for a socket (`sockaddr_un`, unix(7)), without the closing NUL.
 const MAX_UNIX_PATH: usize = 107;
 
+/// After so long without a packet the kernel asks a peer whether it is still there, and again after `PROBE`, and gives it up when
+/// `PROBES` questions have had no answer (tcp(7)): two minutes in all.
+const QUIET: Duration = Duration::from_secs(60);
+const PROBE: Duration = Duration::from_secs(15);
+const PROBES: u32 = 4;
+
 impl Address {
     /// Opens a connection; small packets are sent at once.
     pub async fn connect(&self) -> io::Result<Stream> {
         match self {
             Self::Tcp(host) => {
                 let stream = TcpStream::connect(host).await?;
-                stream.set_nodelay(true)?;
+                set_up(&stream)?;
                 Ok(Stream::Tcp(stream))
             }
             Self::Unix(path) => Ok(Stream::Unix(UnixStream::connect(path).await?)),
         }
     }
+}
+
+/// Small packets are sent at once, and a peer that has vanished is noticed also while nothing is to be sent.
+fn set_up(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let keepalive = TcpKeepalive::new().with_time(QUIET).with_interval(PROBE).with_retries(PROBES);
+    SockRef::from(stream).set_tcp_keepalive(&keepalive)
 }
 
 impl fmt::Display for Address {
@@ -128,7 +143,7 @@ impl Listener {
         match self {
             Self::Tcp(listener) => {
                 let (stream, peer) = listener.accept().await?;
-                stream.set_nodelay(true)?;
+                set_up(&stream)?;
                 Ok((Stream::Tcp(stream), Peer::Tcp(peer)))
             }
             Self::Unix(listener) => Ok((Stream::Unix(listener.accept().await?.0), Peer::Local)),
@@ -220,6 +235,26 @@ impl AsyncWrite for Stream {
         match self {
             Self::Tcp(stream) => stream.is_write_vectored(),
             Self::Unix(stream) => stream.is_write_vectored(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_peer_that_has_vanished_is_noticed_in_two_minutes() {
+        let listener = Listener::bind(&Address::Tcp("127.0.0.1:0".to_owned())).await.unwrap();
+        let address = Address::Tcp(listener.tcp_address().unwrap().to_string());
+        let (ours, theirs) = tokio::join!(address.connect(), listener.accept());
+        for stream in [ours.unwrap(), theirs.unwrap().0] {
+            let Stream::Tcp(stream) = stream else { panic!("TCP") };
+            let socket = SockRef::from(&stream);
+            assert!(socket.keepalive().unwrap() && stream.nodelay().unwrap());
+            let probes = socket.tcp_keepalive_retries().unwrap();
+            let noticed = socket.tcp_keepalive_time().unwrap() + socket.tcp_keepalive_interval().unwrap() * probes;
+            assert_eq!(noticed, Duration::from_secs(120));
         }
     }
 }
