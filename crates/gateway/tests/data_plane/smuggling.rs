@@ -84,6 +84,9 @@ async fn what_has_two_readings_is_refused() {
         let answer = answers(&ground, &request).await;
         let first = answer.lines().next().unwrap_or_default();
         assert!(first.starts_with("HTTP/1.1 400 ") || first.starts_with("HTTP/1.0 400 "), "{what}: {answer}");
+        let (_, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
+        let refusal: serde_json::Value = serde_json::from_str(body).expect("JSON");
+        assert_eq!(refusal["kind"], "bad_request", "{what}: {answer}");
         assert_eq!(taken(&seen).len(), 0, "{what}: {answer}");
     }
 }

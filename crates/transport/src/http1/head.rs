@@ -35,6 +35,23 @@ pub(super) enum BadHead {
     TooLarge,
 }
 
+impl BadHead {
+    /// What whoever sent it is told, as all that is served here tells its errors. (There is no request that would have an id.)
+    pub(super) fn refusal(self) -> (StatusCode, String) {
+        let (status, kind, message) = match self {
+            Self::TooLarge => {
+                let message = format!("the request line and the headers are too large, or more than {MAX_FIELDS}");
+                (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "headers_too_large", message)
+            }
+            Self::Invalid(what) => {
+                (StatusCode::BAD_REQUEST, "bad_request", format!("the head of the request cannot be read: {what}"))
+            }
+        };
+        // All of these are texts of ours, with nothing to be escaped.
+        (status, format!(r#"{{"kind":"{kind}","message":"{message}","request_id":""}}"#))
+    }
+}
+
 impl From<httparse::Error> for BadHead {
     fn from(error: httparse::Error) -> Self {
         match error {

@@ -12,8 +12,9 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode, Version};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header::CONTENT_TYPE};
 use http_body::{Body, Frame};
+use http_body_util::Full;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 
 use super::{
@@ -30,7 +31,7 @@ const AHEAD: usize = 64 * 1024;
 /// What is read of a client after its reply, and for how long: the rest of a body that nobody wanted, so that the connection serves
 /// on; or before the connection is closed, so that the client gets to read why: one that is closed with unread bytes in it is
 /// reset, and the reset may overtake the reply (RFC 9112, 9.6).
-const LINGER: (usize, Duration) = (1024 * 1024, Duration::from_millis(500));
+const LINGER: (usize, Duration) = (1024 * 1024, Duration::from_secs(2));
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 /// When a connection that has nothing to do is to end.
@@ -197,6 +198,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         *request.uri_mut() = uri;
         *request.version_mut() = version;
         *request.headers_mut() = headers;
+        // Who has sent all of it waits for nothing.
+        let expects = expects && feeder.is_some();
         (request, Exchange { asked, decoder, feeder, expects })
     }
 
@@ -298,7 +301,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         // From here on, 100 would stand in the middle of the reply.
         let waits = std::mem::take(&mut exchange.expects);
         if exchange.feeder.as_ref().is_none_or(Feeder::is_gone) {
-            // Whoever waited for 100 may send its body, or not.
+            // Whoever waited for it may send its body, or not.
             exchange.asked.keep &= !waits && self.has_little_left(exchange);
         }
         let (mut encoder, keep) = encode::reply(&response, &exchange.asked, &mut self.output);
@@ -306,7 +309,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let mut taken = Taken::default();
         poll_fn(|cx| self.poll_reply(cx, body.as_mut(), &mut encoder, exchange, &mut taken)).await?;
         let keep = keep && exchange.asked.keep;
-        Ok(keep && (exchange.decoder.is_done() || self.passes_over(exchange).await))
+        Ok(keep && (exchange.decoder.is_done() || !waits && self.passes_over(exchange).await))
     }
 
     /// Whether the rest of a body that nobody wants can be passed over.
@@ -404,13 +407,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     async fn refuse(mut self, bad: BadHead) -> io::Result<()> {
-        let mut response = Response::new(http_body_util::Empty::<Bytes>::new());
-        *response.status_mut() = match bad {
-            BadHead::TooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            BadHead::Invalid(_) => StatusCode::BAD_REQUEST,
-        };
+        let (status, text) = bad.refusal();
+        let mut response = Response::new(Full::new(Bytes::from(text)));
+        *response.status_mut() = status;
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let asked = Asked { head_only: false, version: Version::HTTP_11, takes_trailers: false, keep: false };
-        encode::reply(&response, &asked, &mut self.output);
+        let (mut encoder, _) = encode::reply(&response, &asked, &mut self.output);
+        let mut body = pin!(response.into_body());
+        poll_fn(|cx| {
+            while !ready!(encode::poll_piece(body.as_mut(), &mut encoder, &mut self.output, cx))? {}
+            Poll::Ready(io::Result::Ok(()))
+        })
+        .await?;
         self.close().await?;
         Err(bad.into())
     }

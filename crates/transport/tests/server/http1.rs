@@ -220,6 +220,9 @@ async fn who_waits_for_100_and_is_answered_before_may_send_its_body_or_not() {
     let server = Plain::start().await;
     let request = "POST /unread HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 60\r\n\r\n";
     let hidden = "GET /a HTTP/1.1\r\nhost: x\r\n\r\n";
+    let whole = request.replace("60", "4") + "four";
+    let answers = server.answers(format!("{whole}{LAST}").as_bytes(), 10_000).await;
+    assert_eq!(answers.matches("HTTP/1.1 200").count(), 2, "who has sent all of it may go on: {answers}");
     let answers = server.answers(format!("{request}{hidden}").as_bytes(), 10_000).await;
     assert!(answers.contains("\r\nconnection: close\r\n") && answers.ends_with("/unread"), "{answers}");
 }
