@@ -193,6 +193,10 @@ async fn a_connection_that_sts_lets_go_of_fails_nobody() {
     let answer = door.send(&door.signed(&keys, Call::info())).await;
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(door.sts.asked(), asked + 2, "once more, and no more");
+    for _ in 0..3 {
+        door.send(&door.signed(&keys, Call::info())).await;
+    }
+    assert_eq!(door.sts.asked(), asked + 5, "one that fails is not asked twice");
     door.close().await;
 }
 

@@ -9,6 +9,7 @@ use std::{
     io::{self, ErrorKind},
     iter,
     net::IpAddr,
+    sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
 
@@ -56,6 +57,8 @@ pub struct HttpsSts {
     client: Client,
     endpoint: Option<StsEndpoint>,
     slots: Semaphore,
+    /// It answered when it was asked last, so that an end without an answer is one of the connection.
+    answers: AtomicBool,
 }
 
 impl HttpsSts {
@@ -71,7 +74,7 @@ impl HttpsSts {
             .timeout(TOTAL)
             .user_agent(concat!("cortex-operator/", env!("CARGO_PKG_VERSION")))
             .build()?;
-        Ok(Self { client, endpoint, slots: Semaphore::new(SLOTS) })
+        Ok(Self { client, endpoint, slots: Semaphore::new(SLOTS), answers: AtomicBool::new(false) })
     }
 
     async fn exchange(&self, request: &StsRequest) -> Result<StsReply, TransportError> {
@@ -91,9 +94,10 @@ impl HttpsSts {
         let send = || self.client.post(url.clone()).headers(headers.clone()).body(STS_BODY).send();
         let response = match send().await {
             // STS ended the connection, idle until then, as the request was on its way. It asks only who is calling.
-            Err(error) if hung_up(&error) => send().await,
+            Err(error) if hung_up(&error) && self.answers.swap(false, Ordering::Relaxed) => send().await,
             result => result,
         };
+        self.answers.store(response.is_ok(), Ordering::Relaxed);
         read(response.map_err(|error| failure(&error))?).await
     }
 }
@@ -131,7 +135,10 @@ fn hung_up(error: &reqwest::Error) -> bool {
     }
     iter::successors(error.source(), |&cause| cause.source()).any(|cause| {
         let ended = cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_incomplete_message);
-        let broken = |error: &io::Error| matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe);
+        let broken = |error: &io::Error| {
+            // The third is what rustls makes of an end without a `close_notify`.
+            matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::UnexpectedEof)
+        };
         ended || cause.downcast_ref().is_some_and(broken)
     })
 }
