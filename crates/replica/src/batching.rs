@@ -73,12 +73,17 @@ impl<P: TakesBatches> Batching<P> {
 #[async_trait::async_trait]
 impl<P: Predictor + TakesBatches<Item = Request, Answer = Outcome>> Predictor for Batching<P> {
     async fn predict(&self, request: Request) -> Outcome {
-        self.gathering.ask(request).await.unwrap_or(Err(PredictError::Died))
+        let turn = request.turn.clone();
+        self.gathering.ask(request, turn).await.unwrap_or(Err(PredictError::Died))
     }
 
     /// They wait here, where they are gathered.
     fn concurrency(&self) -> Option<usize> {
         None
+    }
+
+    fn waiting(&self) -> usize {
+        self.gathering.waiting() + self.predictor.waiting()
     }
 
     fn forgets_callers(&self) -> bool {

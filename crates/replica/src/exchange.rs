@@ -1,6 +1,10 @@
 //! One request and one reply, as predictors see them.
 
-use std::borrow::Cow;
+use std::{
+    borrow::Cow,
+    sync::{Arc, OnceLock},
+    time::Instant,
+};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header::CONTENT_TYPE, request::Parts};
@@ -23,6 +27,21 @@ pub(crate) struct Request {
     /// As the gateway sent it: the path is without the API's endpoint.
     pub(crate) head: Parts,
     pub(crate) body: Bytes,
+    pub(crate) turn: Turn,
+}
+
+/// When a request's turn came; told by whoever knows: the server, or a predictor that has a queue of its own.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Turn(Arc<OnceLock<Instant>>);
+
+impl Turn {
+    pub(crate) fn comes(&self) {
+        let _ = self.0.set(Instant::now());
+    }
+
+    pub(crate) fn came(&self) -> Option<Instant> {
+        self.0.get().copied()
+    }
 }
 
 /// What log lines call a request, when it is gone.
@@ -30,6 +49,7 @@ pub(crate) struct Request {
 pub(crate) struct Name {
     pub(crate) request_id: String,
     traceparent: Option<HeaderValue>,
+    pub(crate) turn: Turn,
 }
 
 impl Name {
@@ -41,11 +61,12 @@ impl Name {
 
 impl Request {
     pub(crate) fn name(&self) -> Name {
-        Name { request_id: self.id.clone(), traceparent: self.head.headers.get(TRACEPARENT).cloned() }
+        let traceparent = self.head.headers.get(TRACEPARENT).cloned();
+        Name { request_id: self.id.clone(), traceparent, turn: self.turn.clone() }
     }
 
     pub(crate) fn into_name(mut self) -> Name {
-        Name { traceparent: self.head.headers.remove(TRACEPARENT), request_id: self.id }
+        Name { traceparent: self.head.headers.remove(TRACEPARENT), request_id: self.id, turn: self.turn }
     }
 
     pub(crate) fn content_type(&self) -> Option<&str> {

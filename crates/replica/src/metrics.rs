@@ -14,7 +14,7 @@ use telemetry::{
     describe_process,
 };
 
-pub(crate) use stage::{Stage, What};
+pub(crate) use stage::Passage;
 
 use crate::predictor::Predictor;
 
@@ -80,7 +80,7 @@ impl Metrics {
         Some(span)
     }
 
-    /// `load`: how many requests are in flight, and how many wait.
+    /// `load`: how many requests the predictor has, and how many wait before it.
     pub(crate) fn page(&self, predictor: &dyn Predictor, load: [usize; 2], draining: bool) -> String {
         let mut page = Page::default();
         page.family(&families::INFO).add(&self.info.each_ref().map(String::as_str), 1);
@@ -91,8 +91,9 @@ impl Metrics {
         page.family(&families::QUEUE_TIME).histogram(&[], &self.queue);
         page.family(&families::PREDICT_TIME).histogram(&[], &self.predict);
         page.family(&families::BATCH).histogram(&[], &self.batch);
-        page.one(&families::IN_FLIGHT, load[0]);
-        page.one(&families::QUEUED, load[1]);
+        let waiting = predictor.waiting().min(load[0]);
+        page.one(&families::IN_FLIGHT, load[0] - waiting);
+        page.one(&families::QUEUED, load[1] + waiting);
         page.one(&families::DRAINING, u8::from(draining));
         predictor.measure(&mut page);
         self.tracer.describe(&mut page);

@@ -165,6 +165,10 @@ impl Predictor for Onnx {
         self.batches.is_none().then_some(self.at_once)
     }
 
+    fn waiting(&self) -> usize {
+        self.batches.as_ref().map_or(0, |batches| batches.gathering.waiting())
+    }
+
     fn forgets_callers(&self) -> bool {
         self.batches.is_some()
     }
@@ -181,7 +185,7 @@ impl Batches {
         let large = compressed || request.body.len() > pace::SMALL_BODY;
         let reads = Arc::clone(model);
         let (arrays, form) = self.aside(large, move || reads.read(&request)).await??;
-        let part = self.gathering.ask(arrays).await.ok_or(PredictError::Died)?;
+        let part = self.gathering.ask(arrays, name.turn.clone()).await.ok_or(PredictError::Died)?;
         let part = part.map_err(|error| model::failed(&name, &error))?;
         let writes = Arc::clone(model);
         let large = elements(&model.signature.outputs, &part.values, &part.rows) > LARGE_ANSWER;

@@ -59,6 +59,11 @@ pub(crate) trait Predictor: Send + Sync + 'static {
     /// predictor has a queue of its own.
     fn concurrency(&self) -> Option<usize>;
 
+    /// How many of those that it has wait in that queue; each is told by [`crate::exchange::Turn`] when its turn has come.
+    fn waiting(&self) -> usize {
+        0
+    }
+
     /// Whether dropping [`Predictor::predict`] is enough when the caller has gone. If not, the server lets it end.
     fn forgets_callers(&self) -> bool {
         false

@@ -222,8 +222,21 @@ impl Span {
 
     /// It is over now, and will be told later.
     #[must_use]
-    pub fn over(mut self) -> Self {
-        self.took = self.clock.elapsed();
+    pub fn over(self) -> Self {
+        self.over_at(Instant::now())
+    }
+
+    /// It was over then.
+    #[must_use]
+    pub fn over_at(mut self, at: Instant) -> Self {
+        // Zero is that of a span that goes on.
+        self.took = at.saturating_duration_since(self.clock).max(Duration::from_nanos(1));
         self
+    }
+
+    /// It was made beforehand, and begins then.
+    pub fn begins_at(&mut self, at: Instant) {
+        self.begun += at.saturating_duration_since(self.clock);
+        self.clock = at.max(self.clock);
     }
 }

@@ -5,7 +5,14 @@
 //! more; but never more batches than can be worked on. So batching costs an idle replica no latency, and batches grow
 //! with the load, up to their limit.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use spec::realtime::ServerSideBatching;
 use telemetry::Histogram;
@@ -16,6 +23,7 @@ use tokio::{
 };
 
 use super::{Size, TakesBatches};
+use crate::exchange::Turn;
 
 /// Most bytes of one batch, unless a single item has more.
 const MAX_BYTES: usize = 256 << 20;
@@ -23,13 +31,25 @@ const MAX_BYTES: usize = 256 << 20;
 /// Where items are handed in.
 pub(crate) struct Gathering<W: TakesBatches> {
     inbox: mpsc::UnboundedSender<Waiting<W>>,
+    waiting: Arc<AtomicUsize>,
 }
 
 struct Waiting<W: TakesBatches> {
     item: W::Item,
     size: Size,
     since: Instant,
+    turn: Turn,
     answer: oneshot::Sender<W::Answer>,
+    _counted: Counted,
+}
+
+/// One that waits.
+struct Counted(Arc<AtomicUsize>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl<W: TakesBatches> Gathering<W> {
@@ -45,14 +65,21 @@ impl<W: TakesBatches> Gathering<W> {
             in_flight: JoinSet::new(),
         };
         tokio::spawn(gather.run(items));
-        Self { inbox }
+        Self { inbox, waiting: Arc::default() }
     }
 
-    /// The answer to one item; `None` if whoever worked on it broke down.
-    pub(crate) async fn ask(&self, item: W::Item) -> Option<W::Answer> {
+    /// How many items wait to be worked on.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    /// The answer to one item, whose `turn` comes with its batch; `None` if whoever worked on it broke down.
+    pub(crate) async fn ask(&self, item: W::Item, turn: Turn) -> Option<W::Answer> {
         let (answer, answered) = oneshot::channel();
         let size = W::size(&item);
-        self.inbox.send(Waiting { item, size, since: Instant::now(), answer }).ok()?;
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        let _counted = Counted(Arc::clone(&self.waiting));
+        self.inbox.send(Waiting { item, size, since: Instant::now(), turn, answer, _counted }).ok()?;
         answered.await.ok()
     }
 }
@@ -135,8 +162,11 @@ impl<W: TakesBatches> Gather<W> {
             return;
         }
         self.sizes.count(batch.len() as u64);
-        let (items, answers): (Vec<_>, Vec<_>) =
-            batch.into_iter().map(|waiting| (waiting.item, waiting.answer)).unzip();
+        let begin = |waiting: Waiting<W>| {
+            waiting.turn.comes();
+            (waiting.item, waiting.answer)
+        };
+        let (items, answers): (Vec<_>, Vec<_>) = batch.into_iter().map(begin).unzip();
         let worker = Arc::clone(&self.worker);
         self.in_flight.spawn(async move {
             let given = worker.work(items).await;

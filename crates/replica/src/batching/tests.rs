@@ -14,6 +14,7 @@ use tokio::{
 };
 
 use super::*;
+use crate::exchange::Turn;
 
 /// An item: who asks, of what kind, and how much.
 type Item = (usize, u8, Size);
@@ -84,7 +85,7 @@ impl Ground {
 
     async fn ask_of(self: Arc<Self>, number: usize, kind: u8, size: Size) -> (usize, u128) {
         let begun = Instant::now();
-        let answer = self.gathering.ask((number, kind, size)).await.unwrap();
+        let answer = self.gathering.ask((number, kind, size), Turn::default()).await.unwrap();
         (answer, begun.elapsed().as_millis())
     }
 }

@@ -1,4 +1,5 @@
-//! What a request passes: measured, and a span of its own if the request is traced.
+//! What a request passes here: it waits for its turn, then the predictor works on it. Both are measured, and spans if the
+//! request is traced.
 
 use std::{sync::Arc, time::Instant};
 
@@ -6,62 +7,67 @@ use http::{HeaderMap, HeaderValue};
 use telemetry::{Span, SpanKind, TRACEPARENT};
 
 use super::{CLIENT_GONE, Metrics};
+use crate::exchange::Turn;
 
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum What {
-    /// It waits for its turn.
-    Queue,
-    /// The predictor works on it.
-    Predict,
-}
-
-pub(crate) struct Stage {
+pub(crate) struct Passage {
     metrics: Arc<Metrics>,
-    what: What,
-    begun: Instant,
-    span: Option<Span>,
+    turn: Turn,
+    entered: Instant,
+    /// Both or none.
+    spans: Option<Spans>,
 }
 
-impl Stage {
+struct Spans {
+    queue: Span,
+    predict: Span,
+}
+
+impl Passage {
     /// `parent`: the replica's part of the request.
-    pub(crate) fn begin(metrics: &Arc<Metrics>, what: What, parent: Option<&Span>) -> Self {
-        let name = match what {
-            What::Queue => "queue",
-            What::Predict => "predict",
-        };
-        let span = parent.map(|parent| parent.child(name, SpanKind::Internal));
-        Self { metrics: Arc::clone(metrics), what, begun: Instant::now(), span }
+    pub(crate) fn begin(metrics: &Arc<Metrics>, turn: Turn, parent: Option<&Span>) -> Self {
+        let child = |parent: &Span, name| parent.child(name, SpanKind::Internal);
+        let spans = parent.map(|parent| Spans { queue: child(parent, "queue"), predict: child(parent, "predict") });
+        Self { metrics: Arc::clone(metrics), turn, entered: Instant::now(), spans }
     }
 
-    /// What is called with these headers becomes a part of this.
+    /// What is called with these headers becomes a part of the predictor's work.
     pub(crate) fn tell(&self, headers: &mut HeaderMap) {
-        let context = self.span.as_ref().and_then(|span| HeaderValue::try_from(span.context().to_string()).ok());
-        if let Some(context) = context {
+        let context = self.spans.as_ref().map(|spans| spans.predict.context().to_string());
+        if let Some(context) = context.and_then(|context| HeaderValue::try_from(context).ok()) {
             headers.insert(TRACEPARENT, context);
         }
     }
 
     pub(crate) fn end(mut self, failed: bool) {
-        let histogram = match self.what {
-            What::Queue => &self.metrics.queue,
-            What::Predict => &self.metrics.predict,
-        };
-        histogram.observe(self.begun.elapsed());
-        self.end_span(failed.then_some("predictor"));
+        let (now, came) = (Instant::now(), self.turn.came());
+        self.metrics.queue.observe(came.unwrap_or(now) - self.entered);
+        if let Some(came) = came {
+            self.metrics.predict.observe(now - came);
+        }
+        self.end_spans(failed.then_some("predictor"));
     }
 
-    fn end_span(&mut self, error: Option<&'static str>) {
-        let Some(mut span) = self.span.take() else { return };
-        if let Some(kind) = error {
-            span.fail(kind);
+    fn end_spans(&mut self, error: Option<&'static str>) {
+        let Some(Spans { mut queue, mut predict }) = self.spans.take() else { return };
+        let came = self.turn.came();
+        if let Some(came) = came {
+            queue = queue.over_at(came);
+            predict.begins_at(came);
         }
-        self.metrics.tracer.end(span);
+        let last = if came.is_some() { &mut predict } else { &mut queue };
+        if let Some(kind) = error {
+            last.fail(kind);
+        }
+        self.metrics.tracer.end(queue);
+        if came.is_some() {
+            self.metrics.tracer.end(predict);
+        }
     }
 }
 
 /// Of a request whose caller went away the trace tells how far it got.
-impl Drop for Stage {
+impl Drop for Passage {
     fn drop(&mut self) {
-        self.end_span(Some(CLIENT_GONE));
+        self.end_spans(Some(CLIENT_GONE));
     }
 }

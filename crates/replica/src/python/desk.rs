@@ -142,6 +142,17 @@ impl Desk {
         self.seats.iter().flatten().filter(|seat| !seat.leaving && !seat.hung).count()
     }
 
+    /// Requests that no worker has begun with.
+    pub(super) fn requests_waiting(&self) -> usize {
+        let ahead = self.seats.iter().flatten().flat_map(|seat| &seat.held).filter(|held| held.begun.is_none());
+        self.waiting
+            .iter()
+            .map(|job| &job.about)
+            .chain(ahead.map(|held| &held.about))
+            .map(|about| about.requests())
+            .sum()
+    }
+
     /// Why the worker at the seat is gone.
     pub(super) fn fate(&self, seat: usize) -> &'static str {
         match &self.seats[seat] {
@@ -167,6 +178,7 @@ impl Desk {
         seat.pace = (7 * seat.pace + took) / 8;
         if let Some(next) = seat.held.get_mut(threads - 1).filter(|next| next.begun.is_none()) {
             (next.begun, next.ahead) = (Some(now), None);
+            next.about.begins();
         }
         if seat.leaving && seat.held.is_empty() {
             seat.worker.link.send(frame::STOP, 0, b"");
@@ -225,6 +237,9 @@ impl Seat {
         let Job { number, work, about, answer } = job;
         self.worker.link.push(work.kind, number, &work.meta, work.body.clone());
         let begun = (self.held.len() < threads).then(Instant::now);
+        if begun.is_some() {
+            about.begins();
+        }
         let ahead = if begun.is_some() { None } else { Some(work) };
         let answer = Some(answer);
         self.held.push_back(Held { number, about, answer, begun, ahead, left: None, pieces: None, hung: false });

@@ -167,6 +167,10 @@ impl Predictor for Pool {
         None
     }
 
+    fn waiting(&self) -> usize {
+        self.shared.at_desk(|desk| desk.requests_waiting())
+    }
+
     fn forgets_callers(&self) -> bool {
         true
     }

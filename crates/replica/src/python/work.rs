@@ -83,6 +83,15 @@ impl About {
         }
     }
 
+    /// A worker begins with it.
+    pub(super) fn begins(&self) {
+        self.names().iter().for_each(|name| name.turn.comes());
+    }
+
+    pub(super) fn requests(&self) -> usize {
+        self.names().len()
+    }
+
     pub(super) fn name(&self, index: usize) -> Option<&Name> {
         self.names().get(index)
     }
@@ -111,6 +120,7 @@ mod tests {
     use telemetry::TRACEPARENT;
 
     use super::*;
+    use crate::exchange::Turn;
 
     fn request(id: &str, trace: Option<&str>) -> Request {
         let mut head = http::Request::post("/?a=b").header("content-type", "text/plain");
@@ -118,7 +128,7 @@ mod tests {
             head = head.header(TRACEPARENT, format!("00-{trace}-00f067aa0ba902b7-01"));
         }
         let (head, ()) = head.body(()).unwrap().into_parts();
-        Request { id: id.to_owned(), head, body: Bytes::from_static(b"xy") }
+        Request { id: id.to_owned(), head, body: Bytes::from_static(b"xy"), turn: Turn::default() }
     }
 
     #[test]

@@ -28,8 +28,8 @@ use super::{
     refusal::Refusal,
 };
 use crate::{
-    exchange::{JSON, Reply, Request},
-    metrics::{self, Metrics, Stage, What},
+    exchange::{JSON, Reply, Request, Turn},
+    metrics::{self, Metrics, Passage},
     predictor::{PredictError, Predictor},
     run::Limits,
 };
@@ -148,17 +148,17 @@ impl Service {
         span: Option<&Span>,
     ) -> Result<Response, Refusal> {
         let place = self.admission.enter().ok_or(Refusal::Overloaded)?;
-        let waits = Stage::begin(&self.metrics, What::Queue, span);
+        let turn = Turn::default();
+        let passage = Passage::begin(&self.metrics, turn.clone(), span);
         let slot = place.slot().await;
-        waits.end(false);
-        let works = Stage::begin(&self.metrics, What::Predict, span);
-        works.tell(request.headers_mut());
+        turn.comes();
+        passage.tell(request.headers_mut());
         let upstream = self.predictor.upstream().ok_or(Refusal::MethodNotAllowed)?;
         if let Ok(value) = HeaderValue::from_str(id) {
             request.headers_mut().entry(REQUEST_ID).or_insert(value);
         }
         let outcome = upstream.send(request).await;
-        works.end(outcome.is_err());
+        passage.end(outcome.is_err());
         let (response, lease, tunnel) = outcome.map_err(Refusal::Predict)?;
         let Some((ours, theirs)) = tunnel else {
             return Ok(response.map(|body| Body::Passed(Passed::new(body, lease, slot))));
@@ -189,23 +189,26 @@ impl Service {
             Err(error) if error.is::<LengthLimitError>() => return Err(Refusal::TooLarge { limit: self.body_limit }),
             Err(_) => return Err(Refusal::Truncated),
         };
-        let waits = Stage::begin(&self.metrics, What::Queue, span);
+        let turn = Turn::default();
+        let passage = Passage::begin(&self.metrics, turn.clone(), span);
         let slot = place.slot().await;
-        waits.end(false);
-        let works = Stage::begin(&self.metrics, What::Predict, span);
-        works.tell(&mut head.headers);
-        let request = Request { id: id.to_owned(), head, body };
+        // A predictor with a queue of its own says it by itself.
+        if self.predictor.concurrency().is_some() {
+            turn.comes();
+        }
+        passage.tell(&mut head.headers);
+        let request = Request { id: id.to_owned(), head, body, turn };
         if let Some(outcome) = self.predictor.at_once(&request) {
-            return settled(outcome, slot, works).map_err(Refusal::Predict);
+            return settled(outcome, slot, passage).map_err(Refusal::Predict);
         }
         if self.predictor.forgets_callers() {
             let outcome = self.predictor.predict(request).await;
-            return settled(outcome, slot, works).map_err(Refusal::Predict);
+            return settled(outcome, slot, passage).map_err(Refusal::Predict);
         }
         let predictor = Arc::clone(&self.predictor);
         // A task of its own: when the caller goes away this future is dropped, but the predictor works on, and its slot
         // is taken until it is done.
-        let work = tokio::spawn(async move { settled(predictor.predict(request).await, slot, works) });
+        let work = tokio::spawn(async move { settled(predictor.predict(request).await, slot, passage) });
         match work.await {
             Ok(outcome) => outcome.map_err(Refusal::Predict),
             Err(panic) => {
@@ -275,8 +278,8 @@ impl Protocol {
 }
 
 /// The predictor is done with a request.
-fn settled(outcome: Result<Reply, PredictError>, slot: Slot, works: Stage) -> Result<Response, PredictError> {
-    works.end(outcome.is_err());
+fn settled(outcome: Result<Reply, PredictError>, slot: Slot, passage: Passage) -> Result<Response, PredictError> {
+    passage.end(outcome.is_err());
     outcome.map(|reply| response(reply, Some(slot)))
 }
 

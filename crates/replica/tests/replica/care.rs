@@ -137,8 +137,9 @@ class PythonPredictor:
     let posts: Vec<_> = (0..4).map(|number| running.posting(&number.to_string())).collect();
     let broken = running.posting("{");
     let samples = || async { Samples::parse(&page(&running).await).unwrap() };
-    let arrived = async { while samples().await.sum(families::IN_FLIGHT.name, &[]) < 6.0 {} };
+    let arrived = async { while samples().await.sum(families::QUEUED.name, &[]) < 5.0 {} };
     in_time("all have arrived", arrived).await;
+    assert_eq!(samples().await.sum(families::IN_FLIGHT.name, &[]), 1.0);
     ground.write("go", "");
     assert_eq!(first.await.unwrap().ok(), json!(["wait", 1, "r1"]));
     broken.await.unwrap().refused(400, "bad_request");

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use http_body_util::Full;
 use telemetry::{Samples, catalogue::replica as families};
 
-use crate::ground::{Ground, Running};
+use crate::ground::{Ground, Running, in_time};
 
 const ODD: &str = r#"
 import os
@@ -49,6 +49,38 @@ async fn requests_count_by_how_they_ended_and_workers_by_why_they_went() {
     let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
     let served: BTreeSet<_> = types.filter(|(name, _)| name.starts_with("cortex_replica_")).collect();
     assert_eq!(served, families::ALL.iter().map(|family| (family.name, family.kind.name())).collect());
+    running.stopped().await.unwrap();
+}
+
+#[tokio::test]
+async fn who_waits_for_a_worker_is_queued_and_not_in_flight() {
+    let ground = Ground::python(
+        r#"
+import os, time
+class PythonPredictor:
+    def predict(self, payload):
+        while not os.path.exists(os.environ["GROUND"] + "/go"):
+            time.sleep(0.002)
+"#,
+    );
+    let running = ground.ready().await;
+    let load = async || {
+        let samples = Samples::parse(&page(&running).await).unwrap();
+        [families::IN_FLIGHT.name, families::QUEUED.name].map(|name| samples.sum(name, &[]))
+    };
+    let posts: Vec<_> = (0..3).map(|_| running.posting("1")).collect();
+    in_time("one is in flight and two wait", async { while load().await != [1.0, 2.0] {} }).await;
+    ground.write("go", "");
+    for post in posts {
+        post.await.unwrap().ok();
+    }
+    in_time("nobody is left", async { while load().await != [0.0, 0.0] {} }).await;
+    let samples = Samples::parse(&page(&running).await).unwrap();
+    let sum = |family: &str, what: &str| samples.sum(&format!("{family}_{what}"), &[]);
+    let (queue, predict) = (families::QUEUE_TIME.name, families::PREDICT_TIME.name);
+    assert_eq!([sum(queue, "count"), sum(predict, "count")], [3.0, 3.0]);
+    // Two of three waited while the first was at work; had that been called work, there would be as much of it again.
+    assert!(sum(queue, "sum") > sum(predict, "sum"), "{} {}", sum(queue, "sum"), sum(predict, "sum"));
     running.stopped().await.unwrap();
 }
 

@@ -9,7 +9,7 @@ use super::{
     },
     *,
 };
-use crate::exchange::Request;
+use crate::exchange::{Request, Turn};
 
 /// A desk with workers that have been quick, and the other ends of their sockets.
 fn desk(processes: usize) -> (Desk, Vec<(Incoming, UnixStream)>) {
@@ -37,7 +37,9 @@ impl Desk {
     fn take(&mut self, count: usize) {
         for _ in 0..count {
             let (head, ()) = http::Request::post("/").body(()).unwrap().into_parts();
-            let (work, about) = Work::one(Request { id: String::new(), head, body: Bytes::new() }, false).unwrap();
+            let (work, about) =
+                Work::one(Request { id: String::new(), head, body: Bytes::new(), turn: Turn::default() }, false)
+                    .unwrap();
             self.submit(work, Arc::new(about), Answer::One(oneshot::channel().0));
         }
         let _ = self.hand_out();
@@ -57,6 +59,7 @@ async fn quick_workers_get_some_ahead_and_the_only_one_more() {
     let (mut one, _ends) = desk(1);
     one.take(20);
     assert_eq!(one.load(), (vec![15], 5));
+    assert_eq!(one.requests_waiting(), 19, "one is begun with");
     one.seats[0].as_mut().unwrap().pace = 2 * QUICK;
     one.finish(0, 1);
     one.take(0);
