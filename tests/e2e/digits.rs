@@ -95,7 +95,8 @@ async fn batches_of_requests_answer_like_each_of_them() {
     let model = std::fs::read(repository("examples/digits/model.onnx")).expect("it is in the repository");
     cluster.cortex.write("digits/model.onnx", model);
     let batching = "server_side_batching: {max_batch_size: 16, batch_interval: 5ms}";
-    let yaml = format!("- name: digits\n  kind: RealtimeAPI\n  predictor: {{type: onnx, path: model.onnx, {batching}}}\n");
+    let yaml =
+        format!("- name: digits\n  kind: RealtimeAPI\n  predictor: {{type: onnx, path: model.onnx, {batching}}}\n");
     cluster.cortex.write("digits/cortex.yaml", yaml);
     cluster.deploy("digits/cortex.yaml");
     let found = all_images(&cluster.client(), "/digits").await;

@@ -85,6 +85,9 @@ def predicts(client: InferenceServerClient, headers: dict[str, str]) -> None:
     wrong = refusal(client.infer, "other", [given("pixels", image, "FP32", True)], headers={**headers})
     assert wrong.status() == "404" and "its name is that of the API, `digits`" in wrong.message(), wrong
     assert refusal(client.get_model_config, "digits", headers={**headers}).status() == "404"
+    # What the gateway refuses.
+    wrong = refusal(client.infer, "digits", [given("pixels", image, "FP32", True)], headers={"x-api-key": "wrong"})
+    assert wrong.status() == "401" and "key" in wrong.message(), wrong
 
 
 def echoes_words(client: InferenceServerClient, headers: dict[str, str]) -> None:

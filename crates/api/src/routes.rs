@@ -1,6 +1,6 @@
 //! `routes.json` and `keys.json`: everything a gateway needs to serve, written by the operators.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -12,6 +12,8 @@ use crate::{api_keys::ApiKeyKind, cors::CorsSettings};
 pub const ROUTES_KEY: &str = "routes.json";
 /// State key of the [`Keys`] document.
 pub const KEYS_KEY: &str = "keys.json";
+/// How long a request may take to be answered, where the API does not say.
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What the gateways serve.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -203,6 +203,7 @@ mod tests {
             program: Program::Predictor(predictor),
             compute,
             max_replica_concurrency: None,
+            request_timeout: Duration::from_secs(60),
             bundle: "cccc".to_owned(),
         }
     }

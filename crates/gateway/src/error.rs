@@ -135,9 +135,13 @@ impl Error {
         }
     }
 
-    /// Whether nothing that may come on the connection after this can be trusted to be a request.
+    /// Whether nothing that may come on the connection after this can be trusted to be a request, or will come.
     pub(crate) fn ends_connection(&self) -> bool {
-        matches!(self, Self::OldClient(refusal) if refusal.ends_connection())
+        match self {
+            Self::BodyStalled(_) | Self::BodyBroken => true,
+            Self::OldClient(refusal) => refusal.ends_connection(),
+            _ => false,
+        }
     }
 }
 

@@ -81,7 +81,7 @@ impl Default for Timeouts {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(2),
-            response: Duration::from_secs(60),
+            response: api::routes::DEFAULT_TIMEOUT,
             // Envoy's for TCP connections (`idle_timeout` of its TCP proxy).
             tunnel: Duration::from_secs(3600),
             start: Duration::from_secs(5),

@@ -83,6 +83,8 @@ impl Pipeline {
         let reads = is_http1 && !request.headers().contains_key(EXPECT);
         let switch = Switch::asked(&mut request);
         let opens_page = browser::opens_page(&request);
+        let open_inference = respond::is_of_open_inference(request.uri().path());
+        let asks_old_health = request.uri().path() == predictive_services::HEALTH && is_look(&method);
         let mut grant = Grant::Nothing;
         let outcome = match self.decide(&mut request, &id, peer, encrypted, &mut grant) {
             Ok(Decision::Preflight(granted)) => return respond::preflight(granted, &grant, id, &method, record),
@@ -113,11 +115,18 @@ impl Pipeline {
                 }
                 None => {
                     let error = Error::BadReply("101 without an Upgrade".into());
-                    respond::refusal(&error, &grant, id, &method, record)
+                    respond::refusal(&error, open_inference, &grant, id, &method, record)
                 }
             },
+            // Unless an API has that path.
+            Err(Error::ApiNotFound) if asks_old_health => {
+                let response = self.health(id, &method);
+                record.answered(response.status());
+                record.complete();
+                response
+            }
             Err(error) => {
-                let mut response = respond::refusal(&error, &grant, id, &method, record);
+                let mut response = respond::refusal(&error, open_inference, &grant, id, &method, record);
                 if opens_page && matches!(error, Error::NoKey | Error::WrongKey) {
                     response.headers_mut().insert(WWW_AUTHENTICATE, browser::CHALLENGE);
                 }
@@ -214,5 +223,9 @@ impl Pipeline {
 fn is_for_health<B>(request: &Request<B>) -> bool {
     let path = request.uri().path();
     let asked = path == HEALTH || path == predictive_services::HEALTH && !has_key(request.headers());
-    asked && matches!(*request.method(), Method::GET | Method::HEAD)
+    asked && is_look(request.method())
+}
+
+fn is_look(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD)
 }

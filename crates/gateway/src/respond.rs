@@ -40,6 +40,14 @@ enum Content {
     Reply(ReplyBody),
 }
 
+#[derive(serde::Serialize)]
+struct Refusal {
+    #[serde(flatten)]
+    body: ErrorBody,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
 /// A replica's response, as the client gets it.
 pub(crate) fn reply(
     response: Response<ReplyBody>,
@@ -96,19 +104,29 @@ pub(crate) fn switched(
     finish(Response::from_parts(head, Content::Text(Full::default())), grant, id, &Method::GET, None)
 }
 
-/// An error, as the client gets it.
+/// Whether clients of the Open Inference Protocol ask there.
+pub(crate) fn is_of_open_inference(path: &str) -> bool {
+    path.contains("/v2/") || path.ends_with("/v2")
+}
+
+/// An error, as the client gets it. `open_inference`: it looks for the text in `error`, as in what a replica says.
 pub(crate) fn refusal(
     error: &Error,
+    open_inference: bool,
     grant: &Grant,
     id: HeaderValue,
     method: &Method,
     mut record: Record,
 ) -> Response<ResponseBody> {
     record.failed(error);
-    let body = ErrorBody {
-        kind: error.kind().to_owned(),
-        message: error.to_string(),
-        request_id: id.to_str().unwrap_or_default().to_owned(),
+    let message = error.to_string();
+    let body = Refusal {
+        error: open_inference.then(|| message.clone()),
+        body: ErrorBody {
+            kind: error.kind().to_owned(),
+            message,
+            request_id: id.to_str().unwrap_or_default().to_owned(),
+        },
     };
     let mut response = json(&body);
     *response.status_mut() = error.status();

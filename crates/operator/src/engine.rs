@@ -5,7 +5,7 @@
 
 pub mod process;
 
-use std::{collections::BTreeSet, path::PathBuf, pin::Pin};
+use std::{collections::BTreeSet, path::PathBuf, pin::Pin, time::Duration};
 
 use api::wire::{LogLine, LogQuery, ReplicaPhase};
 use async_trait::async_trait;
@@ -23,6 +23,8 @@ pub struct Workload {
     pub compute: Compute,
     /// As in [`api::replica::ReplicaSpec`].
     pub max_replica_concurrency: Option<u32>,
+    /// How long a request may take to be answered. Not in the hash: it is for replicas that are started from then on.
+    pub request_timeout: Duration,
     /// SHA-256 of the bundle.
     pub bundle: String,
 }

@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use api::wire::ReplicaPhase;
+use api::{routes::DEFAULT_TIMEOUT, wire::ReplicaPhase};
 use state::{Lease, State, StateError, Watch};
 
 use self::rollout::{Bounds, Copies, plan};
@@ -138,6 +138,7 @@ impl Reconciler {
                 program: api.program.clone(),
                 compute: api.compute.clone(),
                 max_replica_concurrency: api.autoscaling.max_replica_concurrency,
+                request_timeout: api.networking.timeout.map_or(DEFAULT_TIMEOUT, |s| Duration::from_secs(s.into())),
                 bundle: deployment.specification.bundle.clone(),
             };
             self.engine.scale(&workload, targets.new).await?;

@@ -221,6 +221,7 @@ pub fn workload(api: &str, version: &str) -> Workload {
         program: Program::Predictor(predictor),
         compute,
         max_replica_concurrency: None,
+        request_timeout: Duration::from_secs(60),
         bundle: "cccc".to_owned(),
     }
 }

@@ -67,7 +67,8 @@ impl Refusal {
             Self::NotJson(_) | Self::NoData => "bad_request",
             Self::StrangerTooLarge { .. } | Self::TooLarge { .. } => "body_too_large",
             Self::Late(_) => "request_timeout",
-            Self::Full | Self::ReplyFull => "overloaded",
+            Self::Full => "overloaded",
+            Self::ReplyFull => "no_room_for_reply",
             Self::ReplyTooLarge { .. } => "reply_too_large",
             Self::Feedback => "feedback_not_kept",
         }

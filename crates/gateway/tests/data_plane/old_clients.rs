@@ -185,8 +185,10 @@ async fn the_handshake_and_the_health_check_need_no_key() {
     ] {
         assert_eq!(answer(request).await, handshake);
     }
-    let (status, health) = answer(client.get(ground.url("/control/healthcheck"))).await;
-    assert_eq!((status, health), answer(client.get(ground.url("/healthz"))).await);
+    let health = answer(client.get(ground.url("/healthz"))).await;
+    assert_eq!(answer(client.get(ground.url("/control/healthcheck"))).await, health);
+    let with_key = client.get(ground.url("/control/healthcheck")).bearer_auth(key(1));
+    assert_eq!(answer(with_key).await, health, "no API has that path");
     assert_eq!(refusal(client.get(ground.url("/")).bearer_auth(key(2))).await, (401, "unauthenticated".to_owned()));
     for request in [
         client.post(ground.url("/")),

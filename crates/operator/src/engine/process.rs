@@ -47,8 +47,8 @@ pub struct Options {
     pub python: PathBuf,
     /// ONNX Runtime library to use instead of the pinned one.
     pub onnxruntime: Option<PathBuf>,
-    /// How long a replica may take for its last requests.
-    pub drain_timeout: Duration,
+    /// How much longer than one request a replica may take for its last ones.
+    pub drain_margin: Duration,
     /// File that tells replicas where their traces go.
     pub telemetry: Option<PathBuf>,
 }

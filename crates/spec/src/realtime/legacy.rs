@@ -28,7 +28,10 @@ const NOT_YET: &[Row] = &[
     ("container.args", "append them to `command`"),
     ("container.readiness_probe", "use `readiness_path`"),
     ("container.liveness_probe", "remove it: `readiness_path` is asked again and again"),
-    ("container.max_queue_length", "remove it: what is above `max_concurrency` waits in a queue of fixed length"),
+    (
+        "container.max_queue_length",
+        "remove it: `autoscaling.max_replica_concurrency` is the limit of what is passed on and waits, together",
+    ),
     ("container.compute", "use `compute`, beside `container`"),
     ("networking.api_gateway", "remove it: the gateway serves HTTPS itself"),
     ("networking.local_port", "remove it: all APIs are served on one port, `lb_port` in cluster.yaml"),

@@ -16,8 +16,8 @@ use crate::{
     report::Failure,
 };
 
-/// How long a replica may take for its last requests.
-const DRAIN: Duration = Duration::from_secs(30);
+/// How much longer than one request a replica may take for its last ones: gateways learn of it by and by.
+const DRAIN_MARGIN: Duration = Duration::from_secs(10);
 
 pub async fn operator(layout: &Layout) -> Result<OperatorParts, Failure> {
     let settings = settings(layout)?;
@@ -28,7 +28,7 @@ pub async fn operator(layout: &Layout) -> Result<OperatorParts, Failure> {
         binary: std::env::current_exe().map_err(|error| Failure::internal(format!("this program: {error}")))?,
         python: settings.python.clone(),
         onnxruntime: settings.onnxruntime.clone(),
-        drain_timeout: DRAIN,
+        drain_margin: DRAIN_MARGIN,
         telemetry: Some(layout.telemetry_file()),
     };
     let engine = ProcessEngine::open(options, Arc::clone(&state)).map_err(|e| Failure::internal(e.to_string()))?;

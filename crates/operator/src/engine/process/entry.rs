@@ -65,7 +65,9 @@ impl Entry {
         let draining = home.status().is_some_and(|status| status.phase == Phase::Draining);
         let life = match (home.is_locked(), draining) {
             (true, false) => Life::Running,
-            (true, true) => Life::Stopping { until: Instant::now() + Duration::from_secs(60) },
+            (true, true) => {
+                Life::Stopping { until: Instant::now() + home.drain_timeout().unwrap_or(ADOPTION) + KILL_AFTER }
+            }
             (false, true) => {
                 home.remove();
                 return None;
@@ -92,7 +94,7 @@ impl Entry {
             cache: options.cache.clone(),
             python: options.python.clone(),
             onnxruntime: options.onnxruntime.clone(),
-            drain_timeout: options.drain_timeout,
+            drain_timeout: workload.request_timeout + options.drain_margin,
             mem_bytes: workload.compute.mem_bytes,
             max_replica_concurrency: workload.max_replica_concurrency,
         };
@@ -134,7 +136,8 @@ impl Entry {
             Life::Waiting { .. } | Life::Missing { .. } => {}
         }
         tracing::info!(api = self.api(), replica = self.id(), "stopping a replica");
-        self.life = Life::Stopping { until: Instant::now() + options.drain_timeout + KILL_AFTER };
+        let drain = self.home.drain_timeout().unwrap_or(options.drain_margin);
+        self.life = Life::Stopping { until: Instant::now() + drain + KILL_AFTER };
     }
 
     /// Notices what has happened and does what is due. `false`: it is no more.

@@ -7,6 +7,7 @@ use std::{
     fs::{self, File, TryLockError},
     io,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use api::replica::{ReplicaSpec, ReplicaStatus};
@@ -119,6 +120,12 @@ impl Home {
         let path = self.spec_file();
         let bytes = serde_json::to_vec(spec).map_err(|error| EngineError::Failed(error.to_string()))?;
         fs::write(&path, bytes).map_err(|error| failed(&path, &error))
+    }
+
+    /// As the replica was told.
+    pub(super) fn drain_timeout(&self) -> Option<Duration> {
+        let spec: ReplicaSpec = serde_json::from_slice(&fs::read(self.spec_file()).ok()?).ok()?;
+        Some(spec.drain_timeout)
     }
 
     pub(super) fn status(&self) -> Option<ReplicaStatus> {
