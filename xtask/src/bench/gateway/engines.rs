@@ -38,7 +38,7 @@ pub(super) fn table(rates: &[(Proxy, Rate)]) -> String {
     ];
     lines.extend(rates.iter().map(|(proxy, rate)| {
         let Rate { per_second, p99, cpu, .. } = rate;
-        format!("| {} | {per_second:.0} | {:.2} | {p99:.2} | {cpu:.1} |", proxy.name(), per_second / nginx)
+        format!("| {} | {per_second:.0} | {:.2} | {p99:.2} | {cpu:.1} |", proxy.title(), per_second / nginx)
     }));
     lines.join("\n")
 }

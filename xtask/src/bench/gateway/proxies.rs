@@ -3,6 +3,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    process::Command,
     time::Duration,
 };
 
@@ -46,6 +47,16 @@ impl Proxy {
             Self::Hyper => "hyper",
             Self::Pingora => "pingora",
         }
+    }
+
+    /// With the version, of what is installed.
+    pub(super) fn title(self) -> String {
+        let version = match self {
+            Self::Nginx => version_of("nginx"),
+            Self::Haproxy => version_of("haproxy"),
+            _ => String::new(),
+        };
+        format!("{} {version}", self.name()).trim_end().to_owned()
     }
 
     fn address(self) -> &'static str {
@@ -261,4 +272,13 @@ backend back
 ",
         address = Proxy::Haproxy.address(),
     )
+}
+
+/// The first number that it says of itself; they do not agree on where to say it.
+fn version_of(program: &str) -> String {
+    let Ok(output) = Command::new(program).arg("-v").output() else { return String::new() };
+    let text = [output.stdout, output.stderr].concat();
+    let text = String::from_utf8_lossy(&text);
+    let mut words = text.split([' ', '/', '\n']);
+    words.find(|word| word.starts_with(|first: char| first.is_ascii_digit())).unwrap_or_default().to_owned()
 }

@@ -26,7 +26,7 @@ pub(super) fn of_all(measured: &[Measured], direct: &Value, memory: &Memory, siz
         let Measured { proxy, full, half } = measured;
         format!(
             "| {} | {:.0} | {:.2} | {:.2} | {:.1} | {:.0}, {:.0} |",
-            proxy.name(),
+            proxy.title(),
             full.per_second,
             full.per_second / nginx.full.per_second,
             full.p99,

@@ -116,7 +116,7 @@ impl Ground {
         let (what, package) = match peer {
             Peer::CortexOnnx => return "cortex, `type: onnx`".to_owned(),
             Peer::CortexPython => return "cortex, `type: python`".to_owned(),
-            Peer::FastApi => ("FastAPI, uvicorn", "fastapi"),
+            Peer::FastApi => ("FastAPI on uvicorn,", "fastapi"),
             Peer::LitServe => ("LitServe", "litserve"),
             Peer::BentoMl => ("BentoML", "bentoml"),
             Peer::Ray => ("Ray Serve", "ray"),
