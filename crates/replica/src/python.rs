@@ -37,16 +37,19 @@ use crate::{
 };
 
 /// What a worker process runs, by file.
-const WORKER: [(&str, &str); 15] = [
+const WORKER: [(&str, &str); 18] = [
     ("worker.py", include_str!("python/worker/worker.py")),
     ("cortex_worker/__init__.py", include_str!("python/worker/cortex_worker/__init__.py")),
     ("cortex_worker/answer.py", include_str!("python/worker/cortex_worker/answer.py")),
     ("cortex_worker/batches.py", include_str!("python/worker/cortex_worker/batches.py")),
     ("cortex_worker/frames.py", include_str!("python/worker/cortex_worker/frames.py")),
+    ("cortex_worker/hints.py", include_str!("python/worker/cortex_worker/hints.py")),
     ("cortex_worker/loading.py", include_str!("python/worker/cortex_worker/loading.py")),
     ("cortex_worker/output.py", include_str!("python/worker/cortex_worker/output.py")),
     ("cortex_worker/payload.py", include_str!("python/worker/cortex_worker/payload.py")),
+    ("cortex_worker/portable.py", include_str!("python/worker/cortex_worker/portable.py")),
     ("cortex_worker/process.py", include_str!("python/worker/cortex_worker/process.py")),
+    ("cortex_worker/schemas.py", include_str!("python/worker/cortex_worker/schemas.py")),
     ("cortex_worker/serving.py", include_str!("python/worker/cortex_worker/serving.py")),
     ("cortex_worker/signature.py", include_str!("python/worker/cortex_worker/signature.py")),
     ("cortex_worker/streams.py", include_str!("python/worker/cortex_worker/streams.py")),

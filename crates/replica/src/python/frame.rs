@@ -62,7 +62,7 @@ pub(super) struct Init<'a> {
 }
 
 /// The meta part of [`READY`].
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
 pub(super) struct Ready {
     /// Headers or the query are wanted.
     pub(super) headers: bool,
@@ -70,10 +70,9 @@ pub(super) struct Ready {
     pub(super) r#async: bool,
     /// [`DONE`] follows every answer.
     pub(super) hook: bool,
-    pub(super) about: Said,
 }
 
-/// What a predictor says of itself, for callers; JSON Schemas.
+/// The body of [`READY`]: what a predictor says of itself, for callers; JSON Schemas.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Said {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -85,6 +84,16 @@ pub(super) struct Said {
     /// What the two refer to, by name.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     schemas: Map<String, Value>,
+}
+
+impl Said {
+    /// Nothing if it cannot be read: a predictor that cannot be described can be asked all the same.
+    pub(super) fn of(json: &[u8]) -> Self {
+        serde_json::from_slice(json).unwrap_or_else(|error| {
+            tracing::warn!("what the predictor says of itself is left out: {error}");
+            Self::default()
+        })
+    }
 }
 
 /// The meta part of [`FAILED`].
@@ -210,6 +219,15 @@ mod tests {
             let _ = theirs.try_read_buf(&mut got);
         }
         assert!(got == want);
+    }
+
+    #[test]
+    fn what_a_predictor_says_of_itself_need_not_be_readable() {
+        let read = |json: &str| serde_json::to_value(Said::of(json.as_bytes())).unwrap();
+        assert_eq!(read(r#"{"description": "x"}"#), serde_json::json!({ "description": "x" }));
+        for unreadable in ["", "[", r#"{"payload": {"default": Infinity}}"#, r#"{"description": "\ud800"}"#] {
+            assert_eq!(read(unreadable), serde_json::json!({}), "{unreadable}");
+        }
     }
 
     #[test]

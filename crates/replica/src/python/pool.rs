@@ -96,9 +96,9 @@ impl Pool {
         let mut tasks = JoinSet::new();
         while let Some(started) = starts.join_next().await {
             let (seat, started) = started.expect("starting a worker does not panic and is not aborted");
-            let (worker, incoming, process) = started?;
+            let ((worker, incoming, process), said) = started?;
             shared.wants_head.store(worker.ready.headers, Ordering::Release);
-            let _ = shared.says.set(worker.ready.about.clone());
+            shared.says.get_or_init(|| Said::of(&said));
             tasks.spawn(Arc::clone(&shared).keep(seat, worker, incoming, process));
         }
         tokio::spawn(watch::watch(Arc::downgrade(&shared), watching));

@@ -70,7 +70,7 @@ impl Shared {
             let shortest = self.replacing.backoff;
             *pause = (*pause * 2).clamp(shortest, shortest * LONGEST_PAUSE);
             match self.launch.start().await {
-                Ok(started) => return Ok(started),
+                Ok((started, _)) => return Ok(started),
                 Err(source) => {
                     failures += 1;
                     tracing::error!("a worker process could not be replaced: {source}");

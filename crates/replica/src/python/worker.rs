@@ -90,8 +90,8 @@ struct Interpreter {
 }
 
 impl Launch {
-    /// Starts a worker and waits until its predictor is ready.
-    pub(super) async fn start(&self) -> Result<Started, StartFailure> {
+    /// Starts a worker and waits until its predictor is ready, which says something of itself.
+    pub(super) async fn start(&self) -> Result<(Started, Bytes), StartFailure> {
         let failed = |error: io::Error| StartFailure(Kind::Spawn(error.to_string()));
         let (ours, theirs) = StdUnixStream::pair().map_err(failed)?;
         ours.set_nonblocking(true).map_err(failed)?;
@@ -99,7 +99,7 @@ impl Launch {
         let pid = child.pid;
         let (link, mut incoming) = Link::new(UnixStream::from_std(ours).map_err(failed)?);
         let failure = match timeout(self.init, self.initialize(&link, &mut incoming)).await {
-            Ok(Ok(ready)) => {
+            Ok(Ok((ready, said))) => {
                 let worker = Worker {
                     link,
                     ready,
@@ -108,7 +108,7 @@ impl Launch {
                     told_of_memory: AtomicBool::new(false),
                     hangs: Notify::new(),
                 };
-                return Ok((Arc::new(worker), incoming, Process { child }));
+                return Ok(((Arc::new(worker), incoming, Process { child }), said));
             }
             // Its last lines must be in the log before anybody reads there why it failed.
             Ok(Err(Some(failure))) => {
@@ -145,7 +145,7 @@ impl Launch {
     }
 
     /// Waits until the predictor is ready. `Err(None)` if the worker closed the socket without a word.
-    async fn initialize(&self, link: &Link, incoming: &mut Incoming) -> Result<Ready, Option<Kind>> {
+    async fn initialize(&self, link: &Link, incoming: &mut Incoming) -> Result<(Ready, Bytes), Option<Kind>> {
         let init = Init {
             path: &self.path,
             python_path: &self.python_path.to_string_lossy(),
@@ -164,7 +164,7 @@ impl Launch {
         let mut frames = said.map_err(|error| Some(Kind::Protocol(error.to_string())))?;
         let Some(frame) = frames.pop() else { return Err(None) };
         match frame.kind {
-            frame::READY => serde_json::from_slice(&frame.meta).map_err(wrong),
+            frame::READY => Ok((serde_json::from_slice(&frame.meta).map_err(wrong)?, frame.body)),
             frame::FAILED => {
                 let Failed { stage, message, traceback } = serde_json::from_slice(&frame.meta).map_err(wrong)?;
                 let text = if traceback.is_empty() { &message } else { &traceback };

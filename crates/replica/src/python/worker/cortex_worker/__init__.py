@@ -26,9 +26,9 @@ From the replica:
 
 From the worker:
 
-    r  ready: {"headers", "async", "hook", "about"}: whether headers or query are wanted, whether requests can be
-       cancelled, whether a `d` follows every answer, and what the predictor says of itself ("description", "payload",
-       "reply", "schemas", each only if there is something to say)
+    r  ready: {"headers", "async", "hook"}: whether headers or query are wanted, whether requests can be cancelled,
+       whether a `d` follows every answer; as body, JSON of what the predictor says of itself: {"description",
+       "payload", "reply", "schemas"}, each only if there is something to say
     f  failed: {"stage": "import" | "class" | "init", "message", "traceback"}, and then exit 1
     R  result: the content type, or {"status", "headers": [[name, value], ...]}; body
     B  result of a batch: JSON list of {"length"} + what an R or an E has; the bodies one after the other

@@ -43,9 +43,8 @@ def main() -> None:
         "headers": predictor.wants_head,
         "async": predictor.is_async,
         "hook": bool(predictor.hook),
-        "about": self_description(predictor.kind, batching),
     }
-    channel.send(frames.READY, 0, json.dumps(ready).encode())
+    channel.send(frames.READY, 0, json.dumps(ready).encode(), self_description(predictor.kind, batching))
     service = Service(channel, predictor, init["project"], batching)
     if predictor.is_async:
         serve_tasks(service)
