@@ -3,6 +3,7 @@
 
 mod openapi;
 mod page;
+mod sample;
 mod schema;
 
 use bytes::Bytes;

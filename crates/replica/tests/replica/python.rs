@@ -67,17 +67,23 @@ async fn tells_what_it_is_and_refuses_other_methods() {
 /// Says what it takes and gives.
 const TYPED: &str = r#"
 from dataclasses import dataclass
-from typing import Literal, TypedDict
+from typing import Literal, Optional, TypedDict
 
 class Flower(TypedDict):
     """In centimetres."""
     petal: list[float]
     colour: Literal["blue", "white"]
 
+class Limits:
+    @staticmethod
+    def model_json_schema(ref_template):
+        return {"description": "\udcff", "maximum": float("inf")}
+
 @dataclass
 class Answer:
     name: str
     score: float
+    limits: Optional[Limits] = None
 
 class PythonPredictor:
     """Names flowers."""
@@ -106,16 +112,59 @@ async fn tells_what_its_docstrings_and_annotations_say() {
         "type": "object", "description": "In centimetres.", "required": ["colour", "petal"],
         "properties": {
             "petal": {"type": "array", "items": {"type": "number"}},
-            "colour": {"enum": ["blue", "white"]},
+            "colour": {"type": "string", "enum": ["blue", "white"]},
         },
     });
+    let properties = &document["components"]["schemas"]["Answer"]["properties"];
+    let number = json!({"type": "number"});
+    assert_eq!((&properties["score"], &properties["limits"]), (&number, &json!({})), "what is no JSON is left out");
     assert_eq!(document["components"]["schemas"]["Flower"], flower);
     assert_eq!(document["info"]["description"], text);
     let answer = connection.post("/", &request["example"].to_string()).await.ok();
-    assert_eq!(answer, json!({"name": "iris", "score": 0.5}), "the example is a good one");
+    assert_eq!(answer, json!({"name": "iris", "score": 0.5, "limits": null}), "the example is a good one");
     let page = connection.send(get("/").header("accept", "text/html").body(Full::default()).unwrap()).await;
     let page = String::from_utf8_lossy(&page.body).into_owned();
     assert!(page.contains("By the &lt;length&gt; of petals.") && page.contains("In centimetres."), "{page}");
+    drop(connection);
+    running.stopped().await.unwrap();
+}
+
+#[tokio::test]
+async fn tells_each_content_type_that_it_answers_with() {
+    let ground = Ground::python(
+        r#"
+import enum
+from typing import Literal, Union
+
+class Kind(enum.Enum):
+    PLAIN = "plain"
+
+class Text(str, enum.Enum):
+    TEXT = "text"
+
+class PythonPredictor:
+    def predict(self, payload: Literal["plain", "text", "bytes"]) -> Union[Kind, Text, bytes]:
+        return {"plain": Kind.PLAIN, "text": Text.TEXT, "bytes": b"raw"}[payload]
+"#,
+    );
+    let running = ground.ready().await;
+    let mut connection = running.connect().await;
+    let document = connection.send(http::Request::get("/openapi.json").body(Full::default()).unwrap()).await.ok();
+    let post = &document["paths"]["/"]["post"];
+    let payload = json!({"schema": {"type": "string", "enum": ["plain", "text", "bytes"]}});
+    assert_eq!(post["requestBody"]["content"]["text/plain"], payload);
+    let content = &post["responses"]["200"]["content"];
+    for (payload, content_type, body, schema) in [
+        ("plain", "application/json", r#""plain""#, json!({"enum": ["plain"]})),
+        ("text", "text/plain", "text", json!({"type": "string", "enum": ["text"]})),
+        ("bytes", "application/octet-stream", "raw", json!({"type": "string", "format": "binary"})),
+    ] {
+        let answer = connection.post("/", &json!(payload).to_string()).await;
+        let said = answer.headers["content-type"].to_str().unwrap().split(';').next();
+        assert_eq!((said, &answer.body[..]), (Some(content_type), body.as_bytes()));
+        assert_eq!(content[content_type]["schema"], schema);
+    }
+    assert_eq!(content.as_object().unwrap().len(), 3);
     drop(connection);
     running.stopped().await.unwrap();
 }

@@ -1,11 +1,9 @@
 //! Tensors, as a predictor describes them (`name`, `type`, `shape`), in terms of JSON Schema, and an example of each.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 /// An example with more elements than this says nothing to anybody.
 const MAX_ELEMENTS: usize = 1024;
-/// Of a schema, as of one that contains itself.
-const MAX_DEPTH: usize = 16;
 
 /// What is read into a tensor: nested lists.
 pub(super) fn taken(tensor: &Value) -> Value {
@@ -30,48 +28,12 @@ pub(super) fn example(tensor: &Value) -> Option<Value> {
     (elements <= MAX_ELEMENTS).then(|| sizes().rev().fold(value, |inner, size| vec![inner; size].into()))
 }
 
-/// A value that a schema allows, the plainest one. `named`: what it refers to. `None` if that cannot be said.
-pub(super) fn sample(schema: &Value, named: &Value, depth: usize) -> Option<Value> {
-    if depth > MAX_DEPTH {
-        return None;
-    }
-    let inner = |schema: &Value| sample(schema, named, depth + 1);
-    let said = [&schema["examples"][0], &schema["example"], &schema["default"], &schema["const"], &schema["enum"][0]];
-    if let Some(value) = said.into_iter().find(|value| !value.is_null()) {
-        return Some(value.clone());
-    }
-    if let Some(name) = schema["$ref"].as_str().and_then(|reference| reference.rsplit('/').next()) {
-        return inner(named.get(name)?);
-    }
-    if let Some(choices) = ["anyOf", "oneOf", "allOf"].iter().find_map(|word| schema[*word].as_array()) {
-        return choices.iter().find_map(inner);
-    }
-    match schema["type"].as_str()? {
-        "boolean" => Some(json!(false)),
-        "integer" => Some(json!(0)),
-        "number" => Some(json!(0.5)),
-        "string" if schema["format"] == "binary" => None,
-        "string" => Some(json!("text")),
-        "null" => Some(Value::Null),
-        "array" => match (schema["prefixItems"].as_array(), schema.get("items")) {
-            (Some(items), _) => items.iter().map(inner).collect::<Option<Vec<_>>>().map(Value::from),
-            (None, Some(items)) => inner(items).map(|item| json!([item])),
-            (None, None) => Some(json!([])),
-        },
-        "object" => {
-            let fields = schema["properties"].as_object().into_iter().flatten();
-            let required = |name: &String| schema["required"].as_array().is_some_and(|all| all.contains(&json!(name)));
-            let of_field = |(name, field): (&String, &Value)| match inner(field) {
-                None if !required(name) => None,
-                value => Some(value.map(|value| (name.clone(), value))),
-            };
-            fields.filter_map(of_field).collect::<Option<Map<_, _>>>().map(Value::from)
-        }
-        _ => None,
-    }
+/// All elements in one list.
+pub(super) fn elements(tensor: &Value, written: bool) -> Value {
+    json!({ "type": "array", "items": element(tensor["type"].as_str().unwrap_or_default(), written) })
 }
 
-fn shape(tensor: &Value) -> &[Value] {
+pub(super) fn shape(tensor: &Value) -> &[Value] {
     tensor["shape"].as_array().map_or(&[], Vec::as_slice)
 }
 
@@ -127,31 +89,6 @@ mod tests {
         assert_eq!(taken(&unknown), json!({ "description": "int64, alone or in nested lists" }));
         let scores = json!({ "name": "x", "type": "list of objects" });
         assert_eq!(given(&scores), json!({ "description": "list of objects" }));
-    }
-
-    #[test]
-    fn the_plainest_value_of_a_schema() {
-        let named = json!({
-            "Point": {
-                "type": "object",
-                "properties": {
-                    "x": { "type": "number" },
-                    "unit": { "enum": ["mm", "inch"] },
-                    "labels": { "type": "array", "items": { "anyOf": [{ "type": "string" }, { "type": "null" }] } },
-                    "pair": { "type": "array", "prefixItems": [{ "type": "integer" }, { "type": "boolean" }] },
-                    "anything": {},
-                },
-                "required": ["x"],
-            },
-            "Endless": { "type": "object", "properties": { "next": { "$ref": "#/x/Endless" } }, "required": ["next"] },
-        });
-        let point = json!({ "$ref": "#/components/schemas/Point" });
-        let expected = json!({ "x": 0.5, "unit": "mm", "labels": ["text"], "pair": [0, false] });
-        assert_eq!(sample(&point, &named, 0), Some(expected));
-        assert_eq!(sample(&json!({ "type": "integer", "default": 7 }), &named, 0), Some(json!(7)));
-        for unknown in [json!({}), json!({ "$ref": "#/x/Endless" }), json!({ "type": "string", "format": "binary" })] {
-            assert_eq!(sample(&unknown, &named, 0), None, "{unknown}");
-        }
     }
 
     #[test]
