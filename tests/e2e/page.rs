@@ -127,4 +127,16 @@ async fn is_described_by_valid_openapi_documents() {
     let schema = &post["responses"]["200"]["content"]["application/json"]["schema"];
     let said = schema["properties"].as_object().expect("fields").keys().collect::<Vec<_>>();
     assert_eq!(said, answer.as_object().expect("an object").keys().collect::<Vec<_>>());
+
+    // In the Open Inference Protocol as well.
+    let infer = &documents[0]["paths"]["/v2/models/digits/infer"]["post"];
+    let request = &infer["requestBody"]["content"]["application/json"];
+    let answer = cluster.client().predict("/digits/v2/models/digits/infer", &request["example"]).await;
+    let outputs =
+        &infer["responses"]["200"]["content"]["application/json"]["schema"]["properties"]["outputs"]["items"]["anyOf"];
+    let names = |tensors: &Value, pointer: &str| {
+        let all = tensors.as_array().expect("a list").iter();
+        all.map(|tensor| tensor.pointer(pointer).expect("a name").clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(outputs, "/properties/name/const"), names(&answer["outputs"], "/name"));
 }

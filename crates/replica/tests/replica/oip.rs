@@ -57,6 +57,12 @@ async fn every_type_goes_through_as_json_and_as_bytes() {
         let running = ground.ready().await;
         let model = get(&running, "/v2/models/digits").await.ok();
         assert_eq!(model["inputs"], json!([{ "name": "x", "datatype": datatype, "shape": [-1, 2] }]));
+        let document = get(&running, "/openapi.json").await.ok();
+        let said = &document["paths"][INFER]["post"]["requestBody"]["content"]["application/json"];
+        let input = &said["schema"]["properties"]["inputs"]["items"]["anyOf"][0]["properties"];
+        assert_eq!(input["datatype"], json!({ "const": datatype }));
+        let answer = infer(&running, &said["example"]).await.ok();
+        assert_eq!(answer["outputs"][0]["shape"], json!([1, 2]), "the example is a good one: {said}");
 
         let text = json!({ "name": "x", "datatype": datatype, "shape": [1, 2], "data": values });
         let answer = infer(&running, &json!({ "id": "7", "inputs": [text] })).await.ok();

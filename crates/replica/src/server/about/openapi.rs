@@ -1,6 +1,7 @@
 //! An API as an OpenAPI 3.1 document, from what the replica knows of it.
 
 mod content;
+mod oip;
 
 use serde_json::{Map, Value, json};
 
@@ -13,7 +14,7 @@ const REFUSAL: &str = "Refusal";
 pub(super) fn document(about: &Map<String, Value>) -> Value {
     let text = |field: &str| about.get(field).and_then(Value::as_str).unwrap_or_default();
     let anything = json!({ "application/json": { "schema": { "type": "object" } } });
-    let document = json!({
+    let mut document = json!({
         "openapi": "3.1.0",
         "info": { "title": text("name"), "version": text("version"), "description": text("description") },
         "servers": [{ "url": ".", "description": "The API's endpoint." }],
@@ -59,6 +60,12 @@ pub(super) fn document(about: &Map<String, Value>) -> Value {
             } },
         },
     });
+    let more = [("/paths", oip::paths(about)), ("/components/responses", oip::refusals(about))];
+    for (place, mut entries) in more {
+        if let Some(all) = document.pointer_mut(place).and_then(Value::as_object_mut) {
+            all.append(&mut entries);
+        }
+    }
     document
 }
 
