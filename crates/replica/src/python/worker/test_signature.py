@@ -213,6 +213,15 @@ class TestSelfDescription(unittest.TestCase):
         numbers = {"type": "object", "additionalProperties": {"type": "number"}}
         self.assertEqual(said, {"payload": {"type": "integer"}, "reply": numbers})
 
+    def test_numpy_is_known_by_its_names(self) -> None:
+        def of_numpy(name: str, *bases: type) -> type:
+            return type(name, bases, {"__module__": "numpy"})
+
+        floating = of_numpy("floating", of_numpy("generic"))
+        self.assertEqual(schema(of_numpy("float32", floating)), {"type": "number"})
+        self.assertEqual(schema(List[of_numpy("ndarray")]), {"type": "array", "items": {"type": "array"}})
+        self.assertIsNone(schema(of_numpy("void", of_numpy("generic"))))
+
     def test_enumerations_are_told_if_all_of_them_is_json(self) -> None:
         class Rate(enum.Enum):
             LOW = 0.1
