@@ -60,10 +60,11 @@ pub(super) fn document(about: &Map<String, Value>) -> Value {
             } },
         },
     });
-    let more = [("/paths", oip::paths(about)), ("/components/responses", oip::refusals(about))];
-    for (place, mut entries) in more {
-        if let Some(all) = document.pointer_mut(place).and_then(Value::as_object_mut) {
-            all.append(&mut entries);
+    if text("type") == "onnx" {
+        for (place, mut more) in [("/paths", oip::paths(about)), ("/components/responses", oip::refusals())] {
+            if let Some(all) = document.pointer_mut(place).and_then(Value::as_object_mut) {
+                all.append(&mut more);
+            }
         }
     }
     document

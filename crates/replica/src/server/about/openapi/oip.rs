@@ -10,9 +10,6 @@ const BINARY: &str = "With the binary tensor data extension: the JSON, as long a
 
 pub(super) fn paths(about: &Map<String, Value>) -> Map<String, Value> {
     let text = |field: &str| about.get(field).and_then(Value::as_str).unwrap_or_default();
-    if text("type") != "onnx" {
-        return Map::new();
-    }
     let model = format!("/v2/models/{}", text("name"));
     let boolean = || json!({ "type": "boolean" });
     let string = || json!({ "type": "string" });
@@ -37,10 +34,7 @@ pub(super) fn paths(about: &Map<String, Value>) -> Map<String, Value> {
 }
 
 /// The answer to what cannot be done.
-pub(super) fn refusals(about: &Map<String, Value>) -> Map<String, Value> {
-    if paths(about).is_empty() {
-        return Map::new();
-    }
+pub(super) fn refusals() -> Map<String, Value> {
     let properties = json!({
         "error": { "type": "string", "description": "What is wrong. Not there if the gateway refuses." },
         "kind": { "type": "string" },
@@ -71,7 +65,8 @@ fn or_stopping(mut path: Value) -> Value {
 
 fn infer(about: &Map<String, Value>) -> Value {
     let name = about.get("name").and_then(Value::as_str).unwrap_or_default();
-    let content = |json: Value| json!({ "application/json": json, "application/octet-stream": { "schema": { "description": BINARY } } });
+    let binary = json!({ "schema": { "description": BINARY } });
+    let content = |json: Value| json!({ "application/json": json, "application/octet-stream": binary });
     json!({
         "operationId": "infer",
         "summary": "A prediction, in the Open Inference Protocol.",
@@ -95,7 +90,11 @@ fn request(about: &Map<String, Value>) -> Value {
         "id": { "type": "string", "description": "It comes back in the reply." },
         "parameters": { "type": "object" },
         "inputs": exactly(&inputs.iter().map(|input| tensor(input, &taken(input))).collect::<Vec<_>>()),
-        "outputs": { "type": "array", "items": object(&asked, &["name"]), "description": "Those that are wanted; all if left out." },
+        "outputs": {
+            "type": "array",
+            "items": object(&asked, &["name"]),
+            "description": "Those that are wanted; all if left out.",
+        },
     });
     object(&properties, &["inputs"])
 }
