@@ -8,9 +8,10 @@
 
 use http::{
     HeaderMap, HeaderValue, Method, Request,
-    header::{ACCEPT, AUTHORIZATION, HOST, ORIGIN, UPGRADE},
+    header::{AUTHORIZATION, HOST, ORIGIN, UPGRADE},
     uri::Authority,
 };
+use transport::prefers_html;
 
 /// Asks people for the key; the user name does not matter.
 pub(crate) const CHALLENGE: HeaderValue =
@@ -18,10 +19,7 @@ pub(crate) const CHALLENGE: HeaderValue =
 
 /// Whether a person opens the address: everybody else is told what programs are told.
 pub(crate) fn opens_page<B>(request: &Request<B>) -> bool {
-    let accepts = request.headers().get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    let mut ranges =
-        accepts.flat_map(|value| value.split(',')).map(|range| range.split(';').next().unwrap_or_default());
-    *request.method() == Method::GET && ranges.any(|range| range.trim().eq_ignore_ascii_case("text/html"))
+    *request.method() == Method::GET && prefers_html(request.headers())
 }
 
 /// Whether the only key of the request is one that a browser may have added by itself, for a page of another origin.
@@ -63,6 +61,7 @@ mod tests {
             ("POST", browser, false),
             ("GET", "*/*", false),
             ("GET", "application/json", false),
+            ("GET", "application/json, text/html;q=0.1", false),
         ] {
             assert_eq!(opens_page(&request(method, &[("accept", accept)])), opens, "{method} {accept}");
         }

@@ -3,6 +3,7 @@
 
 #![cfg_attr(test, expect(clippy::unwrap_used, reason = "a test"))]
 
+mod accept;
 mod address;
 mod authority;
 mod crowd;
@@ -16,6 +17,7 @@ mod preface;
 mod server;
 mod tls;
 
+pub use accept::prefers_html;
 pub use address::{Address, InvalidAddress, Listener, Peer, Stream};
 pub use authority::{Authority, AuthorityError, AuthorityPem, LEAF_DAYS};
 pub use framing::is_plainly_framed;

@@ -9,15 +9,13 @@ mod schema;
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue,
-    header::{
-        ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
-    },
+    header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS},
 };
 use serde_json::{Map, Value};
+use transport::prefers_html;
 
 use super::answer::{Response, json_response};
 
-const HTML: &str = "text/html";
 /// What a predictor says in JSON Schemas.
 const SCHEMAS: [&str; 3] = ["payload", "reply", "schemas"];
 
@@ -68,43 +66,4 @@ impl About {
 fn by_accept(mut response: Response) -> Response {
     response.headers_mut().insert(VARY, HeaderValue::from_static("accept"));
     response
-}
-
-/// Browsers name HTML; a client that takes whatever there is gets JSON, as does one that likes JSON as much.
-fn prefers_html(headers: &HeaderMap) -> bool {
-    let quality = |wanted: &str| {
-        let values = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
-        let of_range = |range: &str| {
-            let mut parts = range.split(';').map(str::trim);
-            let named = parts.next()?.eq_ignore_ascii_case(wanted);
-            let weight = parts.find_map(|part| part.strip_prefix("q=")).map_or(Some(1.0), |text| text.parse().ok());
-            weight.filter(|_| named)
-        };
-        values.flat_map(|value| value.split(',')).filter_map(of_range).fold(0.0, f32::max)
-    };
-    quality(HTML) > quality("application/json")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_page_is_for_those_who_ask_for_one() {
-        for (accept, page) in [
-            (None, false),
-            (Some("*/*"), false),
-            (Some("application/json"), false),
-            (Some("text/html"), true),
-            (Some("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"), true),
-            (Some("application/json, text/html"), false),
-            (Some("application/json;q=0.5, TEXT/HTML;q=0.9"), true),
-            (Some("application/json, text/html;q=0.9"), false),
-            (Some("text/html;q=0"), false),
-            (Some("text/html;q=x"), false),
-        ] {
-            let headers = accept.map(|accept| (ACCEPT, HeaderValue::from_str(accept).unwrap()));
-            assert_eq!(prefers_html(&headers.into_iter().collect()), page, "{accept:?}");
-        }
-    }
 }
