@@ -1,7 +1,7 @@
 //! `kill -9` on control nodes, and the loss of machines.
 
 use serde_json::{Value, json};
-use testkit::{Load, Version, emulator::Mode, eventually, process, project};
+use testkit::{Answer, Load, Version, emulator::Mode, eventually, process, project};
 
 use super::ground::{Account, PUBLIC};
 
@@ -51,6 +51,15 @@ async fn is_back(account: &Account, role: &str, before: u32) {
     .await;
 }
 
+/// A prediction, asked of port 80.
+async fn without_tls(account: &Account, key: Option<&str>) -> Result<Answer, String> {
+    let endpoint = account.reached("80").replace("https://localhost", "http://127.0.0.1");
+    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy();
+    let client = client.build().map_err(|error| error.to_string())?;
+    let request = client.post(format!("{endpoint}/echo")).body("\"hello\"");
+    Answer::of(key.iter().fold(request, |request, key| request.bearer_auth(key))).await
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_a_control_nodes_processes_nothing_is_lost_and_nothing_there_twice() {
     let account = cluster();
@@ -69,6 +78,11 @@ async fn of_a_control_nodes_processes_nothing_is_lost_and_nothing_there_twice() 
     let gateway = pid(&account, "gateway").expect("it runs");
     process::kill(gateway);
     is_back(&account, "gateway", gateway).await;
+    // What a control node reads when it starts the next time.
+    account.configure(&format!("{PUBLIC}api_http: true\n"));
+    account.up().ok();
+    let redirected = without_tls(&account, Some(&client.key)).await.expect("an answer");
+    assert_eq!(redirected.status, 308, "{redirected:?}");
     let node = pid(&account, "node").expect("it runs");
     process::kill(node);
     is_back(&account, "node", node).await;
@@ -78,6 +92,14 @@ async fn of_a_control_nodes_processes_nothing_is_lost_and_nothing_there_twice() 
         other => Err(format!("{other:?}")),
     })
     .await;
+    let served = eventually("port 80 serves, too", async || match without_tls(&account, Some(&client.key)).await {
+        Ok(answer) if answer.status == 200 => Ok(answer.json()),
+        other => Err(format!("{other:?}")),
+    })
+    .await;
+    assert_eq!(served["echo"], "hello");
+    let refused = without_tls(&account, None).await.expect("an answer");
+    assert_eq!((refused.status, &refused.json()["kind"]), (401, &json!("unauthenticated")), "{refused:?}");
     assert_eq!(tasks(&account), before, "the same tasks go on");
     assert_eq!(account.emulator.inventory().count("service"), services);
     // What is deployed can be changed as ever.

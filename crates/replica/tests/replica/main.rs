@@ -5,6 +5,7 @@ mod care;
 mod container;
 mod drain;
 mod ground;
+mod hooks;
 mod metrics;
 mod model;
 mod oip;
