@@ -4,11 +4,13 @@ use std::process::Command;
 
 use futures_util::{StreamExt as _, stream};
 use serde_json::{Value, json};
-use testkit::{Cluster, Https, Version, eventually, interpreter, project::repository};
+use testkit::{Answer, Cluster, Https, Version, eventually, interpreter, project::repository, raw};
 
 const IN_FLIGHT: usize = 32;
-/// Of all images, for what one round need not show.
+/// Of all images, for those who want to see some of them run together: chance may have it otherwise once.
 const ROUNDS: usize = 5;
+/// Requests of each round that keep the model busy.
+const LARGE: usize = 8;
 const TOLERANCE: f64 = 1e-4;
 
 pub struct Expected {
@@ -91,6 +93,20 @@ async fn onnx_model_answers_like_onnxruntime() {
     agree(&found, &expected());
 }
 
+/// Keeps the model busy for a while: who comes meanwhile has to wait, and whoever finds it idle goes alone.
+async fn large(cluster: &Cluster) {
+    const ROWS: usize = 32 * 1024;
+    let pixels = vec![0; ROWS * 64 * size_of::<f32>()];
+    let parameters = json!({ "binary_data_size": pixels.len() });
+    let input = json!({ "name": "pixels", "datatype": "FP32", "shape": [ROWS, 64], "parameters": parameters });
+    let head = json!({ "inputs": [input], "parameters": { "binary_data_output": true } }).to_string();
+    let url = format!("{}/digits/v2/models/digits/infer", cluster.api_endpoint);
+    let request = raw(&cluster.ca, Version::Http1).post(url).bearer_auth(&cluster.key);
+    let request = request.header("inference-header-content-length", head.len());
+    let answer = Answer::of(request.body([head.as_bytes(), &pixels].concat())).await.expect("an answer");
+    assert_eq!(answer.status, 200, "{:?}", answer.headers);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn batches_of_requests_answer_like_each_of_them() {
     let cluster = Cluster::up();
@@ -103,11 +119,16 @@ async fn batches_of_requests_answer_like_each_of_them() {
     cluster.deploy("digits/cortex.yaml");
     let (client, expected) = (cluster.client(), expected());
     let (mut requests, mut runs) = (0.0, 0.0);
-    // Whoever finds nothing in flight goes alone and at once, so how many go together is chance; that none does, is not.
     for _ in 0..ROUNDS {
-        agree(&all_images(&client, "/digits").await, &expected);
-        // One for each, and one for all.
-        requests += 1798.0;
+        let busy = async {
+            for _ in 0..LARGE {
+                large(&cluster).await;
+            }
+        };
+        let (found, ()) = tokio::join!(all_images(&client, "/digits"), busy);
+        agree(&found, &expected);
+        // One for each image, one for all, and the large ones.
+        requests += (1797 + 1 + LARGE) as f64;
         runs = eventually("all requests are counted", async || {
             let page = cluster.run(&["metrics", "--raw"]).ok().stdout;
             let samples = telemetry::Samples::parse(&page).expect("a page");
