@@ -57,7 +57,7 @@ async fn without_tls(account: &Account, key: Option<&str>) -> Result<Answer, Str
     let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy();
     let client = client.build().map_err(|error| error.to_string())?;
     let request = client.post(format!("{endpoint}/echo")).body("\"hello\"");
-    Answer::of(key.iter().fold(request, |request, key| request.bearer_auth(key))).await
+    Answer::of(key.into_iter().fold(request, reqwest::RequestBuilder::bearer_auth)).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
