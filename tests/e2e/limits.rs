@@ -1,5 +1,7 @@
 //! Limits as a `cortex.yaml` sets them: what callers get, and that another limit starts no process again.
 
+use std::fs;
+
 use serde_json::{Value, json};
 use testkit::{Answer, Cluster, Https, Replica, Role, Version, eventually, project};
 use tokio::task::JoinHandle;
@@ -62,6 +64,15 @@ async fn overloaded(cluster: &Cluster, gate: &Gate, payload: &str) {
     assert!(!gate.is_reached(&format!("{payload}-arrived")), "no replica has seen what is refused");
 }
 
+/// Seconds that the replica of an API was told to take for its last requests, at most.
+fn drain(cluster: &Cluster, api: &str) -> u64 {
+    let replicas = fs::read_dir(cluster.directory.join("r")).expect("there are replicas");
+    let specs = replicas.flatten().filter_map(|replica| fs::read(replica.path().join("spec.json")).ok());
+    let mut specs = specs.map(|spec| serde_json::from_slice::<Value>(&spec).expect("JSON"));
+    let spec = specs.find(|spec| spec["api"] == api).expect("it has a replica");
+    spec["drain_timeout"]["secs"].as_u64().expect("a number")
+}
+
 fn processes(cluster: &Cluster) -> ([u32; 3], Vec<Replica>) {
     ([Role::Node, Role::Operator, Role::Gateway].map(|role| cluster.pid(role)), cluster.replicas())
 }
@@ -109,6 +120,8 @@ async fn of_time_are_each_apis_own_and_can_be_changed() {
         refused(&answer, 504, "deadline_exceeded", "did not answer within 1 s");
         gate.open(&format!("{payload}-may-go"));
     };
+    // A replica that goes has as long for what it has begun, and some more.
+    assert_eq!([drain(&cluster, "hasty"), drain(&cluster, "patient")], [1 + 10, 60 + 10]);
     // What outlasts the second that another one has.
     let long = held(&client, &gate, "patient", "a").await;
     late(Version::Http1, "hasty", "b").await;
