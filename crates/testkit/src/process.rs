@@ -9,7 +9,9 @@ pub fn is_alive(pid: u32) -> bool {
     // The state comes after the command's name, which is in parentheses and may hold anything.
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     let state = stat.rsplit(')').next().and_then(|rest| rest.trim_start().chars().next());
-    !matches!(state, None | Some('Z' | 'X'))
+    let ended = matches!(state, None | Some('Z' | 'X'));
+    // Of one that was killed the first thread may be gone before others, which keep its sockets open.
+    !ended || fs::read_dir(format!("/proc/{pid}/task")).is_ok_and(|threads| threads.count() > 1)
 }
 
 /// The command line with blanks between the words; empty for a process that is no more.
