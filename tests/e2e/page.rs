@@ -96,6 +96,8 @@ async fn is_described_by_valid_openapi_documents() {
     let cluster = Cluster::up();
     deploy_digits(&cluster);
     cluster.deploy(&project::python(&cluster.cortex, "echo", &project::echo("1"), ""));
+    let with_numpy = fs::read(project::repository("examples/digits-python/requirements.txt"));
+    cluster.cortex.write("typed/requirements.txt", with_numpy.expect("it is in the repository"));
     cluster.deploy(&project::python(&cluster.cortex, "typed", TYPED, ""));
     let client = raw(&cluster.ca, Version::Http1);
     let api =
