@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
+use spec::realtime::Networking;
 use time::OffsetDateTime;
 use transport::Address;
 
@@ -53,6 +54,13 @@ pub struct Limits {
     /// Requests that wait while so many are in flight.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_queue_length: Option<u32>,
+}
+
+impl From<&Networking> for Limits {
+    fn from(networking: &Networking) -> Self {
+        let Networking { timeout, max_in_flight, max_queue_length, .. } = *networking;
+        Self { timeout_s: timeout, max_in_flight, max_queue_length }
+    }
 }
 
 impl Limits {

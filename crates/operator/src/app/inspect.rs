@@ -5,7 +5,7 @@
 
 use api::{
     cluster::{ApiCertificate, CERTIFICATE_KEY},
-    routes::{ApiRoute, ROUTES_KEY, Routes},
+    routes::{ApiRoute, Limits, ROUTES_KEY, Routes},
     wire::{ApiDetail, ApiList, ApiStatus, ApiSummary, Info, ReplicaCounts, ReplicaDetail, ReplicaPhase},
 };
 use state::{Version, read};
@@ -95,11 +95,12 @@ impl Running {
         replica.phase == ReplicaPhase::Ready && self.route(&replica.api).is_some_and(is_it)
     }
 
-    /// Whether requests to the deployment's endpoint reach its version and no other.
+    /// Whether requests to the deployment's endpoint reach its version and no other, within its limits.
     fn is_routed(&self, deployment: &Deployment) -> bool {
         let (api, version) = (&deployment.specification.api, deployment.replica_version());
         self.route(&api.name).is_some_and(|route| {
-            route.endpoint == api.networking.endpoint && route.replicas.iter().all(|routed| routed.version == version)
+            let network = route.endpoint == api.networking.endpoint && route.limits == Limits::from(&api.networking);
+            network && route.replicas.iter().all(|routed| routed.version == version)
         })
     }
 

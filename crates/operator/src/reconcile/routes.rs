@@ -42,13 +42,8 @@ fn routes(deployments: &[Deployment], replicas: &[Replica], cors: CorsSettings) 
             })
             .collect();
         ready.sort_by(|left, right| left.id.cmp(&right.id));
-        let networking = &api.networking;
-        let limits = Limits {
-            timeout_s: networking.timeout,
-            max_in_flight: networking.max_in_flight,
-            max_queue_length: networking.max_queue_length,
-        };
-        ApiRoute { name: api.name.clone(), endpoint: networking.endpoint.clone(), replicas: ready, limits }
+        let (endpoint, limits) = (api.networking.endpoint.clone(), Limits::from(&api.networking));
+        ApiRoute { name: api.name.clone(), endpoint, replicas: ready, limits }
     };
     Routes { apis: deployments.iter().map(route).collect(), cors, ..Routes::default() }
 }
