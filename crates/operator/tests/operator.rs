@@ -173,25 +173,6 @@ async fn an_api_lives_from_deploy_to_delete() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn other_limits_are_live_when_they_are_in_the_routes() {
-    let fixture = Fixture::start().await;
-    let bundle = fixture.bundle(b"a bundle").await;
-    for seconds in 1..=30 {
-        let mut limited = api("iris", 1);
-        limited.networking.timeout = Some(seconds);
-        fixture.deploy(&bundle, vec![limited]).await.expect("it is taken");
-        fixture
-            .eventually("live", async |f| {
-                f.engine.all_ready("iris");
-                f.status("iris").await == ApiStatus::Live
-            })
-            .await;
-        let routes: Routes = read(&*fixture.state, ROUTES_KEY).await.expect("it works").expect("it is there").0;
-        assert_eq!(routes.apis[0].limits.timeout_s, Some(seconds));
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn an_update_takes_nothing_away_before_the_new_version_is_ready() {
     let fixture = Fixture::start().await;
     let first = fixture.bundle(b"one").await;

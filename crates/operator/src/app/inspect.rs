@@ -155,3 +155,40 @@ fn health(deployment: &Deployment, running: &Running, trouble: Option<&str>) -> 
     };
     Health { status, message, replicas: counts }
 }
+
+#[cfg(test)]
+mod tests {
+    use api::routes::ReplicaRoute;
+    use time::OffsetDateTime;
+    use transport::Address;
+
+    use super::*;
+    use crate::app::store::{Head, Specification};
+
+    fn deployment(networking: &str) -> Deployment {
+        let text = format!(
+            "- name: iris\n  kind: RealtimeAPI\n  predictor: {{type: python, path: p.py}}\n  networking: {{{networking}}}\n"
+        );
+        let api = spec::realtime::parse("cortex.yaml", &text).unwrap().remove(0);
+        let (updated_at, updated_by) = (OffsetDateTime::UNIX_EPOCH, "me".to_owned());
+        let head = Head { spec: api.spec_hash("b"), generation: 1, updated_at, updated_by };
+        Deployment { head, specification: Specification { api, bundle: "b".to_owned() } }
+    }
+
+    #[test]
+    fn what_is_deployed_is_routed_when_all_that_gateways_look_at_is() {
+        let before = deployment("timeout: 10");
+        let networking = &before.specification.api.networking;
+        let address = Address::Tcp("127.0.0.1:1".to_owned());
+        let replica = ReplicaRoute { id: "r".to_owned(), version: before.replica_version(), address };
+        let (endpoint, limits) = (networking.endpoint.clone(), Limits::from(networking));
+        let route = ApiRoute { name: "iris".to_owned(), endpoint, replicas: vec![replica], limits };
+        let running = Running { replicas: Vec::new(), routes: vec![route], routes_version: None };
+        assert!(running.is_routed(&before));
+        for other in ["timeout: 11", "timeout: 10, endpoint: /x", "timeout: 10, max_in_flight: 1", ""] {
+            let after = deployment(other);
+            assert_eq!(after.replica_version(), before.replica_version(), "no replica changes");
+            assert!(!running.is_routed(&after), "{other}");
+        }
+    }
+}
