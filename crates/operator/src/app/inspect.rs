@@ -169,7 +169,7 @@ mod tests {
         let text = format!(
             "- name: iris\n  kind: RealtimeAPI\n  predictor: {{type: python, path: p.py}}\n  networking: {{{networking}}}\n"
         );
-        let api = spec::realtime::parse("cortex.yaml", &text).unwrap().remove(0);
+        let api = spec::realtime::parse("cortex.yaml", &text).expect("it is valid").remove(0);
         let (updated_at, updated_by) = (OffsetDateTime::UNIX_EPOCH, "me".to_owned());
         let head = Head { spec: api.spec_hash("b"), generation: 1, updated_at, updated_by };
         Deployment { head, specification: Specification { api, bundle: "b".to_owned() } }
