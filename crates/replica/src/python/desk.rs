@@ -142,15 +142,11 @@ impl Desk {
         self.seats.iter().flatten().filter(|seat| !seat.leaving && !seat.hung).count()
     }
 
-    /// Requests that no worker has begun with.
+    /// Requests that no worker has begun with, and that somebody waits for.
     pub(super) fn requests_waiting(&self) -> usize {
-        let ahead = self.seats.iter().flatten().flat_map(|seat| &seat.held).filter(|held| held.begun.is_none());
-        self.waiting
-            .iter()
-            .map(|job| &job.about)
-            .chain(ahead.map(|held| &held.about))
-            .map(|about| about.requests())
-            .sum()
+        let ahead = self.seats.iter().flatten().flat_map(|seat| &seat.held);
+        let ahead = ahead.filter(|held| held.begun.is_none() && held.answer.is_some()).map(|held| &held.about);
+        self.waiting.iter().map(|job| &job.about).chain(ahead).map(|about| about.requests()).sum()
     }
 
     /// Why the worker at the seat is gone.

@@ -66,7 +66,7 @@ impl Entry {
         let life = match (home.is_locked(), draining) {
             (true, false) => Life::Running,
             (true, true) => {
-                Life::Stopping { until: Instant::now() + home.drain_timeout().unwrap_or(ADOPTION) + KILL_AFTER }
+                Life::Stopping { until: Instant::now() + home.drain_timeout().unwrap_or_default() + KILL_AFTER }
             }
             (false, true) => {
                 home.remove();
